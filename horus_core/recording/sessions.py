@@ -1,0 +1,119 @@
+"""The folder of sessions: where it is, what is in it, names that are allowed, finding and deleting."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from horus_core.errors import InvalidValue, RecordingExists, RecordingMissing, SchedulerBusy, closest
+from horus_core.recording.reader import FILE_NAME, Session, is_being_written
+
+_NAME = re.compile(r"^[^\W_][\w. +-]{0,99}$")
+
+
+def recordings_folder() -> Path:
+    """Where sessions are kept: ``$HORUS_RECORDINGS``, else ``$XDG_DATA_HOME/horus/recordings``, else under ``~/.local/share``."""
+    chosen = os.environ.get("HORUS_RECORDINGS")
+    if chosen:
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "horus" / "recordings"
+
+
+def check_name(name: str) -> str:
+    """`name` with ``{date}`` filled in, if a session may be called so.
+
+    Raises:
+        InvalidValue: it is empty, too long, or holds what a file name should not.
+    """
+    filled = name.replace("{date}", datetime.now().strftime("%Y%m%d_%H%M%S"))
+    if not _NAME.match(filled) or filled != filled.strip():
+        raise InvalidValue(
+            "the session name", repr(name)[:120], "1 to 100 letters, digits, '_', '-', '.', '+' or spaces, starting with a letter or digit"
+        )
+    return filled
+
+
+def new_session_folder(name: str, overwrite: bool = False) -> Path:
+    """Makes the folder for a new session.
+
+    Args:
+        name: its name, see :func:`check_name`.
+        overwrite: replace a finished session of that name.
+
+    Raises:
+        RecordingExists: there is one already.
+    """
+    folder = recordings_folder() / check_name(name)
+    if overwrite and folder.is_dir():
+        delete_session(folder.name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        raise RecordingExists(folder.name) from None
+    return folder
+
+
+def free_session_name(base: str) -> str:
+    """`base` and the date, with a number behind it if that is taken."""
+    stem = re.sub(r"[^\w.+-]", "_", base).strip("_.")[:60] or "session"
+    stem = check_name(f"{stem}_{{date}}")
+    name, number = stem, 2
+    while (recordings_folder() / name).exists():
+        name, number = f"{stem}_{number}", number + 1
+    return name
+
+
+def session_names() -> list[str]:
+    """The names of all sessions, sorted."""
+    folder = recordings_folder()
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and _scheduler_files(entry))
+
+
+def find_session(name: str) -> Session:
+    """The session of that name, or at that path (its folder, or any file in it).
+
+    Raises:
+        RecordingMissing: there is none; the message names the closest.
+    """
+    path = Path(name).expanduser()
+    if os.sep in name and path.exists():
+        return Session(path if path.is_dir() else path.parent)
+    folder = recordings_folder() / name
+    if name in ("", ".", "..") or os.sep in name or not folder.is_dir():
+        known = session_names()
+        raise RecordingMissing(repr(name), f"'horus record list' shows what there is{closest(name, known)}")
+    return Session(folder)
+
+
+def delete_session(name: str) -> bool:
+    """Deletes a session.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        InvalidValue: no session can have such a name.
+        SchedulerBusy: it is being recorded.
+    """
+    folder = recordings_folder() / check_name(name)
+    if not folder.is_dir() or folder.is_symlink():
+        return False
+    if any(is_being_written(path) for path in _scheduler_files(folder)):
+        raise SchedulerBusy(f"cannot delete session {name!r}", "still recording it; stop that run first")
+    shutil.rmtree(folder)
+    return True
+
+
+def _scheduler_files(folder: Path) -> list[Path]:
+    return [
+        entry
+        for entry in sorted(folder.iterdir())
+        if (match := FILE_NAME.match(entry.name)) and match["stem"] == "scheduler" and not entry.is_symlink()
+    ]
