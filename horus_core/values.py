@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MSGPACK, RAW, ARRAYS = 0, 1, 2
-_EXT_ARRAY, _EXT_REFERENCE = 1, 2
+EXT_ARRAY, _EXT_REFERENCE = 1, 2
 _LARGE_ARRAY = 1024  # bytes from which an array goes beside the msgpack object
 _ALIGN = 64
 _WORD = 8
@@ -77,7 +77,8 @@ def _dtype_form(dtype: np.dtype) -> Any:
     return dtype.descr if dtype.names else dtype.str
 
 
-def _dtype_of(form: Any) -> np.dtype:
+def dtype_of(form: Any) -> np.dtype:
+    """The dtype that a message names, which holds data only."""
     import numpy as np
 
     if isinstance(form, str):
@@ -154,14 +155,14 @@ class Encoder:
             if isinstance(value, numpy.ndarray):
                 form, shape = _dtype_form(value.dtype), value.shape
                 if value.nbytes < _LARGE_ARRAY:
-                    return msgspec.msgpack.Ext(_EXT_ARRAY, _plain.encode((form, shape, value.tobytes())))
+                    return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, shape, value.tobytes())))
                 last = self._arrays[-1] if self._arrays else None
                 offset = -(-(last[0] + last[1].nbytes) // _ALIGN) * _ALIGN if last else 0
                 self._arrays.append((offset, value))
                 return msgspec.msgpack.Ext(_EXT_REFERENCE, _plain.encode((form, shape, offset)))
             if isinstance(value, numpy.generic):
                 form = _dtype_form(value.dtype)
-                return msgspec.msgpack.Ext(_EXT_ARRAY, _plain.encode((form, None, value.tobytes())))
+                return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, None, value.tobytes())))
         for base in (str, int, float, bytes, list, dict, tuple):
             if isinstance(value, base):
                 return base(value)
@@ -223,16 +224,16 @@ class Decoder:
     def _ext(self, code: int, data: memoryview) -> Any:
         import numpy as np
 
-        if code == _EXT_ARRAY:
+        if code == EXT_ARRAY:
             form, shape, raw = msgspec.msgpack.decode(data)
-            array = np.frombuffer(raw, dtype=_dtype_of(form))
+            array = np.frombuffer(raw, dtype=dtype_of(form))
             return array[0] if shape is None else array.reshape(shape).copy()
         if code == _EXT_REFERENCE and self._area is not None:
             form, shape, offset = msgspec.msgpack.decode(data)
             payload, copy = self._area
             size = int.from_bytes(payload[:_WORD], "little")
             start = -(-(_WORD + size) // _ALIGN) * _ALIGN + offset
-            dtype = _dtype_of(form)
+            dtype = dtype_of(form)
             count = 1
             for extent in shape:
                 count *= extent

@@ -7,22 +7,27 @@ A session is a folder of Arrow IPC files, all with the session's id in their nam
 ``events@<id>.arrow``     one row per thing that happened: start, miss, error, crash, restart, gap, stop, end
 
 Each schema's metadata has the key ``horus``: a :class:`Header` as JSON. Each batch's custom metadata has the key ``horus``:
-a :class:`BatchMark` as JSON, with a CRC32 over the batch's content (Arrow has no checksum of its own). No column is
-nullable; topic and node names are dictionary-encoded with dictionaries fixed when the file starts. A further part of a
-session (after a split, or after the recorder was restarted) is a further set of files, ``<node>@<id>.<part>.arrow``.
+a :class:`BatchMark` as JSON, with a CRC32 over the batch's content (Arrow has no checksum of its own). Beside each of them
+stands the key ``horus.crc32``: the CRC32 of that JSON, in decimal digits. No column is nullable; topic and node names are
+dictionary-encoded with dictionaries fixed when the file starts. A further part of a session (after a split, or after the
+recorder was restarted) is a further set of files, ``<node>@<id>.<part>.arrow``.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-FORMAT = 1  # raised when a reader of an older version could misread a file
+from horus_core.recording.header import FORMAT, BatchMark, GraphRecord, Header, LaneRecord, NodeRecord, TopicRecord
+
+__all__ = ["EVENTS","FORMAT","MARK","MESSAGES","RECEIVED","STATUSES","TICKS","checksum","mark","with_header","TopicRecord","NodeRecord","LaneRecord","GraphRecord","Header","BatchMark"]
+
 MARK = b"horus"
+CHECK = b"horus.crc32"
 STATUSES = ("ok", "late", "error")
 
 _NAMES = pa.dictionary(pa.int16(), pa.string())
@@ -33,7 +38,9 @@ def _field(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
-RECEIVED = pa.struct([_field("lane", pa.int16()), _field("first", pa.int64()), _field("stop", pa.int64()), _field("end", pa.int64())])
+RECEIVED = pa.struct(
+    [_field("lane", pa.int16()), _field("first", pa.int64()), _field("stop", pa.int64()), _field("end", pa.int64())]
+)
 
 MESSAGES = pa.schema(
     [
@@ -70,94 +77,40 @@ EVENTS = pa.schema(
 )
 
 
-class TopicRecord(msgspec.Struct, frozen=True):
-    """A topic as a node declared it."""
-
-    name: str
-    type: str = ""
-    capacity: int = 1024
-
-
-class NodeRecord(msgspec.Struct, frozen=True):
-    """A node as it was when it was recorded. Rates in Hz, budget and deadline in seconds."""
-
-    name: str
-    rate: float
-    order: int
-    pubs: list[TopicRecord]
-    subs: list[TopicRecord]
-    compute: bool = False
-    on: str = ""
-    core: int = -1
-    deadline: float = 0.0
-    budget: float = 0.0
-    failure_policy: str = "fatal"
-    replayed: bool = False
-
-
-class LaneRecord(msgspec.Struct, frozen=True):
-    """A lane: the messages of one node on one topic. Its place in the list is its number in ``received``."""
-
-    topic: str
-    node: str
-    type: str = ""
-
-
-class GraphRecord(msgspec.Struct, frozen=True):
-    """The graph that was recorded."""
-
-    tick_rate: float
-    first_tick: int
-    deterministic: bool
-    seed: int
-    epoch_ns: int  # when tick 0 was released, in ns since 1970
-    nodes: list[NodeRecord]
-    lanes: list[LaneRecord]
-
-
-class Header(msgspec.Struct, frozen=True):
-    """What every file of a session says of it."""
-
-    format: int
-    kind: str  # "scheduler", "node", "events"
-    session: str
-    id: str
-    part: int
-    node: str  # of a node's file; else empty
-    created_ns: int
-    graph: GraphRecord
-    script: str = ""
-    script_sha256: str = ""
-    host: str = ""
-    machine: str = ""
-    versions: dict[str, str] = {}
-    replay_of: str = ""
-
-
-class BatchMark(msgspec.Struct, frozen=True):
-    """What every batch says of itself; `first` and `last` are ticks."""
-
-    crc32: int
-    rows: int
-    first: int
-    last: int
-
-
 def with_header(schema: pa.Schema, header: Header) -> pa.Schema:
     """`schema` with the header in its metadata."""
-    return schema.with_metadata({MARK: msgspec.json.encode(header)})
+    return schema.with_metadata(sealed(header))
 
 
 def mark(batch: pa.RecordBatch, first: int, last: int) -> pa.KeyValueMetadata:
     """The custom metadata for `batch`, whose ticks lie between `first` and `last`."""
-    return pa.KeyValueMetadata({MARK: msgspec.json.encode(BatchMark(checksum(batch), batch.num_rows, first, last))})
+    return pa.KeyValueMetadata(sealed(BatchMark(checksum(batch), batch.num_rows, first, last)))
+
+
+def sealed(record: Header | BatchMark) -> dict[bytes, bytes]:
+    """`record` as metadata: its JSON, and the CRC32 of that."""
+    raw = msgspec.json.encode(record)
+    return {MARK: raw, CHECK: str(zlib.crc32(raw)).encode()}
+
+
+def unsealed(metadata: Mapping[bytes, bytes]) -> bytes:
+    """The JSON that :func:`sealed` put there.
+
+    Raises:
+        KeyError: there is none.
+        ValueError: it is not what was written.
+    """
+    raw = metadata[MARK]
+    if metadata.get(CHECK) != str(zlib.crc32(raw)).encode():
+        raise ValueError("its checksum does not match")
+    return raw
 
 
 def checksum(batch: pa.RecordBatch) -> int:
     """CRC32 over the content of `batch`, independent of padding.
 
-    Over each column in turn: fixed-width values; dictionary indices; offsets and then bytes of strings and binaries;
-    offsets and then items of lists; the fields of structs.
+    Over each column in turn: fixed-width values; dictionary indices and then the dictionary; offsets and then bytes of
+    strings and binaries; offsets and then items of lists; the fields of structs.
 
     Raises:
         ValueError: a column has nulls, which no recording has.
@@ -175,6 +128,7 @@ def _content(array: pa.Array) -> Iterator[Any]:
         raise ValueError("a column has nulls")
     if pa.types.is_dictionary(kind):
         yield from _content(array.indices)
+        yield from _content(array.dictionary)
     elif pa.types.is_struct(kind):
         for index in range(kind.num_fields):
             yield from _content(array.field(index))

@@ -1,7 +1,4 @@
-"""Opens recordings: a file or a session, whole, still being written, cut short or damaged.
-
-Opening never executes anything from a recording, reads regular files only, and holds one batch at a time.
-"""
+"""Opens recordings: a session and the files in it, whole, still being written, cut short or damaged."""
 
 from __future__ import annotations
 
@@ -12,189 +9,18 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
 
-from horus_core.errors import NotARecording, RecordingDamaged, RecordingMissing, RecordingTooNew
-from horus_core.recording.format import EVENTS, FORMAT, MARK, MESSAGES, TICKS, BatchMark, GraphRecord, Header, NodeRecord, checksum
+from horus_core.errors import RecordingDamaged, RecordingError, RecordingMissing, RecordingTooNew
+from horus_core.recording.file import MAGIC, Damage, RecordingFile
+from horus_core.recording.format import GraphRecord, Header, NodeRecord
+from horus_core.recording.names import FILE_NAME, file_stem, is_being_written, open_regular
 
-_MAGIC = b"ARROW1"
-_PREFIX = 8  # the magic and its padding; an IPC stream begins behind it
-_KINDS = {"scheduler": TICKS, "node": MESSAGES, "events": EVENTS}
-FILE_NAME = re.compile(r"^(?P<stem>.+)@(?P<id>[0-9a-f]+)(?:\.(?P<part>\d+))?\.arrow$")
+__all__ = ["FILE_NAME", "Damage", "RecordingFile", "Session", "file_stem", "is_being_written"]
 
-
-class Damage(msgspec.Struct, frozen=True):
-    """One place where a file does not hold what was written. `first` and `last` are ticks, -1 where unknown."""
-
-    path: str
-    first: int
-    last: int
-    what: str
-
-    def __str__(self) -> str:
-        where = f"in ticks {self.first} to {self.last}" if self.first >= 0 else "at its end"
-        return f"{self.path} is damaged {where}: {self.what}"
-
-
-class RecordingFile:
-    """One file of a recording, open for reading through a memory map.
-
-    Args:
-        path: the file.
-
-    Attributes:
-        header: what the file says of its session.
-        complete: whether the file was closed properly; False for one that is being written or was cut.
-        damage: what was found wrong while reading; it grows as :meth:`batches` goes on.
-
-    Raises:
-        RecordingMissing, NotARecording, RecordingTooNew, RecordingDamaged: see their words.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.damage: list[Damage] = []
-        size = _regular_file_size(self.path)
-        if size == 0:
-            raise NotARecording(str(path), "an empty file", "give a recording's .arrow file")
-        try:
-            self._map: pa.MemoryMappedFile = pa.memory_map(str(self.path), "r")
-        except OSError as problem:
-            raise RecordingMissing(str(path), f"it cannot be opened ({problem.strerror or problem})") from None
-        self._buffer: pa.Buffer = self._map.read_buffer()
-        if bytes(self._buffer[: len(_MAGIC)]) != _MAGIC[: min(size, len(_MAGIC))]:
-            raise NotARecording(str(path), "not an Arrow file", "give a recording's .arrow file")
-        self.complete = size > 2 * _PREFIX and bytes(self._buffer[size - len(_MAGIC) :]) == _MAGIC
-        if size <= _PREFIX:
-            raise RecordingDamaged(str(path), "at its start", f"it was cut after {size} bytes, before any data")
-        self._schema, self.header = self._read_header()
-        self._file: pa.RecordBatchFileReader | None = None
-        if self.complete:
-            try:
-                self._file = pa.ipc.open_file(self._buffer)
-                if self._file.schema != self._schema:
-                    raise pa.ArrowInvalid("footer and start disagree")
-            except (pa.ArrowException, OSError, ValueError, KeyError) as problem:
-                self.damage.append(Damage(str(self.path), -1, -1, f"its footer is not valid ({_line(problem)})"))
-                self.complete = False
-
-    def _read_header(self) -> tuple[pa.Schema, Header]:
-        try:
-            schema = pa.ipc.open_stream(self._buffer.slice(_PREFIX)).schema
-        except (pa.ArrowException, OSError, ValueError, KeyError) as problem:
-            raise RecordingDamaged(str(self.path), "at its start", f"the schema does not read ({_line(problem)})") from None
-        raw = (schema.metadata or {}).get(MARK)
-        if raw is None:
-            raise NotARecording(str(self.path), "an Arrow file, but not of HORUS", "give a recording's .arrow file")
-        try:
-            version = msgspec.json.decode(raw, type=_Version).format
-            if version > FORMAT:
-                raise RecordingTooNew(str(self.path), version, FORMAT)
-            header = msgspec.json.decode(raw, type=Header)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
-            raise RecordingDamaged(str(self.path), "at its start", f"the header does not read ({_line(problem)})") from None
-        expected = _KINDS.get(header.kind)
-        if expected is None or not schema.remove_metadata().equals(expected):
-            raise RecordingDamaged(str(self.path), "at its start", f"its columns are not those of a {header.kind!r} file")
-        return schema, header
-
-    def batches(self, first_tick: int | None = None, last_tick: int | None = None) -> Iterator[pa.RecordBatch]:
-        """The batches that may hold ticks from `first_tick` to `last_tick`, in file order, each checked.
-
-        A batch that fails its checksum is left out and noted in :attr:`damage`; where the file ends early is noted too.
-        Batches are views of the memory map: constant memory however long the file.
-        """
-        for batch, seal in self._raw_batches():
-            if seal is None:
-                self.damage.append(Damage(str(self.path), -1, -1, "a batch without its checksum"))
-                continue
-            if first_tick is not None and seal.last < first_tick:
-                continue
-            if last_tick is not None and seal.first > last_tick:
-                continue
-            try:
-                batch.validate(full=True)
-                same = batch.schema.equals(_KINDS[self.header.kind]) and batch.num_rows == seal.rows
-                problem = "" if same and checksum(batch) == seal.crc32 else "its checksum does not match"
-            except (pa.ArrowException, ValueError, IndexError, TypeError) as error:
-                problem = _line(error)
-            if problem:
-                self.damage.append(Damage(str(self.path), seal.first, seal.last, problem))
-                continue
-            yield batch
-
-    def _raw_batches(self) -> Iterator[tuple[pa.RecordBatch, BatchMark | None]]:
-        if self._file is not None:
-            yield from self._indexed_batches(self._file)
-        else:
-            yield from self._streamed_batches()
-
-    def _indexed_batches(self, file: pa.RecordBatchFileReader) -> Iterator[tuple[pa.RecordBatch, BatchMark | None]]:
-        for index in range(file.num_record_batches):
-            try:
-                found = file.get_batch_with_custom_metadata(index)
-                seal = _seal(found.custom_metadata)
-            except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as problem:
-                self.damage.append(Damage(str(self.path), -1, -1, f"batch {index} does not read ({_line(problem)})"))
-                continue
-            yield found.batch, seal
-
-    def _streamed_batches(self) -> Iterator[tuple[pa.RecordBatch, BatchMark | None]]:
-        stream = pa.ipc.open_stream(self._buffer.slice(_PREFIX))
-        while True:
-            try:
-                found = stream.read_next_batch_with_custom_metadata()
-                seal = _seal(found.custom_metadata)
-            except StopIteration:
-                return
-            except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as problem:
-                self.damage.append(Damage(str(self.path), -1, -1, f"cut in the middle of a batch ({_line(problem)})"))
-                return
-            yield found.batch, seal
-
-    def close(self) -> None:
-        """Forgets the map; batches that were handed out stay valid."""
-        self._file = None
-
-
-class _Version(msgspec.Struct):
-    format: int
-
-
-def _line(problem: BaseException) -> str:
-    return (str(problem).splitlines() or [type(problem).__name__])[0][:200]
-
-
-def _seal(metadata: pa.KeyValueMetadata | None) -> BatchMark | None:
-    raw = metadata.get(MARK) if metadata is not None else None
-    if raw is None:
-        return None
-    try:
-        return msgspec.json.decode(raw, type=BatchMark)
-    except msgspec.MsgspecError:
-        return None
-
-
-def _regular_file_size(path: Path) -> int:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise RecordingMissing(str(path), "'horus record list' shows what there is") from None
-    except OSError as problem:
-        if path.is_symlink():
-            raise NotARecording(str(path), "a symbolic link", "give the file itself") from None
-        raise RecordingMissing(str(path), f"it cannot be opened ({problem.strerror})") from None
-    try:
-        found = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    if stat.S_ISDIR(found.st_mode):
-        raise NotARecording(str(path), "a folder", "give the scheduler@... file in it, or the session's name")
-    if not stat.S_ISREG(found.st_mode):
-        raise NotARecording(str(path), "not a regular file", "give a recording's .arrow file")
-    return found.st_size
 
 
 class Session:
@@ -205,8 +31,9 @@ class Session:
 
     Attributes:
         name: the folder's name.
-        header: that of the scheduler file.
+        header: that of the scheduler file; where it does not read, that of another file.
         state: "complete", "running" or "recovered" (it ended without being closed; everything up to the cut reads).
+        damage: what is in the folder under a recording's name but cannot be read as one.
 
     Raises:
         RecordingMissing, NotARecording, RecordingDamaged, RecordingTooNew: see their words.
@@ -215,16 +42,47 @@ class Session:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.name = self.folder.name
-        names = sorted(os.listdir(self.folder)) if self.folder.is_dir() else []
-        found = [(match, name) for name in names if (match := FILE_NAME.match(name))]
-        schedulers = [(int(match["part"] or 0), name) for match, name in found if match["stem"] == "scheduler"]
-        if not schedulers:
-            raise RecordingMissing(str(folder), "the folder holds no scheduler@... file; 'horus record list' shows sessions")
+        self.damage: list[Damage] = []
         self._files: dict[str, list[Path]] = {}
-        for match, name in sorted(found, key=lambda pair: int(pair[0]["part"] or 0)):
-            self._files.setdefault(match["stem"], []).append(self.folder / name)
-        self.header: Header = RecordingFile(self.folder / min(schedulers)[1]).header
+        found = list(self._recording_files())
+        schedulers = [match for match in found if match["stem"] == "scheduler"]
+        if not schedulers:
+            raise RecordingMissing(
+                str(folder), "the folder holds no scheduler@... file; 'horus record list' shows sessions"
+            )
+        for match in found:
+            if match["id"] == schedulers[0]["id"]:
+                self._files.setdefault(match["stem"], []).append(self.folder / match.string)
+            else:
+                self._ignore(self.folder / match.string, "it belongs to another session")
         self.state = self._state()
+        self.header = self._first_header()
+
+    def _recording_files(self) -> Iterator[re.Match[str]]:
+        names = os.listdir(self.folder) if self.folder.is_dir() else []
+        found = [match for name in names if (match := FILE_NAME.match(name))]
+        for match in sorted(found, key=lambda match: (int(match["part"] or 0), match.string)):
+            path = self.folder / match.string
+            if stat.S_ISREG(path.lstat().st_mode):
+                yield match
+            else:
+                self._ignore(path, "it is not a regular file")
+
+    def _ignore(self, path: Path, why: str) -> None:
+        self.damage.append(Damage(str(path), -1, -1, f"{why}, so it is left out"))
+
+    def _first_header(self) -> Header:
+        problems: list[RecordingError] = []
+        for path in self.paths():
+            try:
+                header = RecordingFile(path).header
+            except RecordingError as problem:
+                problems.append(problem)
+                if isinstance(problem, RecordingTooNew):
+                    break
+                continue
+            return msgspec.structs.replace(header, kind="scheduler", node="", part=0)
+        raise problems[0]
 
     @property
     def graph(self) -> GraphRecord:
@@ -236,18 +94,64 @@ class Session:
         """The recorded nodes by name."""
         return {node.name: node for node in self.graph.nodes}
 
+    @property
+    def senders(self) -> list[str]:
+        """All that messages may be recorded of: the graph's nodes, then who else published on its topics."""
+        known = dict.fromkeys([node.name for node in self.graph.nodes] + [lane.node for lane in self.graph.lanes])
+        stems = {file_stem(name) for name in known} | {"scheduler", "events"}
+        return [*known, *(unquote(stem) for stem in sorted(self._files) if stem not in stems)]
+
     def paths(self) -> list[Path]:
         """All Arrow files, scheduler first."""
         stems = sorted(self._files, key=lambda stem: (stem != "scheduler", stem == "events", stem))
         return [path for stem in stems for path in self._files[stem]]
 
-    def files(self, stem: str) -> list[RecordingFile]:
-        """The parts of one file, opened, in order: ``"scheduler"``, ``"events"`` or :func:`file_stem` of a node."""
-        return [RecordingFile(path) for path in self._files.get(stem, [])]
+    def files(self, stem: str, damage: list[Damage] | None = None) -> list[RecordingFile]:
+        """The parts of one file, opened, in order: ``"scheduler"``, ``"events"`` or :func:`file_stem` of a node.
 
-    def node_files(self, node: str) -> list[RecordingFile]:
-        """The parts of the file with the messages of `node`."""
-        return self.files(file_stem(node))
+        Args:
+            stem: which file.
+            damage: what does not open is noted there and left out; without it, it raises.
+        """
+        opened = []
+        for path in self._files.get(stem, []):
+            try:
+                opened.append(self._open(path))
+            except RecordingError as problem:
+                if damage is None:
+                    raise
+                damage.append(Damage(str(path), -1, -1, f"it cannot be opened: {problem}"))
+        return opened
+
+    def _open(self, path: Path) -> RecordingFile:
+        named = self._header_named(path)
+        file = RecordingFile(path, header=named, growing=self.state == "running")
+        if (file.header.kind, file.header.node, file.header.part) != (named.kind, named.node, named.part):
+            inside = f"{file.header.kind} {file.header.node}".strip()
+            raise RecordingDamaged(str(path), "at its start", f"it is the file of {inside!r}, part {file.header.part}")
+        return file
+
+    def _header_named(self, path: Path) -> Header:
+        """The header that the name of a file implies."""
+        match = FILE_NAME.match(path.name)
+        assert match is not None
+        part, stem = int(match["part"] or 0), match["stem"]
+        if stem in ("scheduler", "events"):
+            return msgspec.structs.replace(self.header, kind=stem, node="", part=part)
+        node = next((name for name in self.senders if file_stem(name) == stem), unquote(stem))
+        return msgspec.structs.replace(self.header, kind="node", node=node, part=part)
+
+    def node_files(self, node: str, damage: list[Damage] | None = None) -> list[RecordingFile]:
+        """The parts of the file with the messages of `node`; `damage` as in :meth:`files`."""
+        return self.files(file_stem(node), damage)
+
+    def batches(
+        self, stem: str, damage: list[Damage], first_tick: int | None = None, last_tick: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The batches of all parts of one file; what cannot be read of it is noted in `damage`."""
+        for file in self.files(stem, damage):
+            yield from file.batches(first_tick, last_tick)
+            damage.extend(file.damage)
 
     def events(self) -> list[dict[str, Any]]:
         """All recorded events, as dicts with time, tick, node, event, detail."""
@@ -255,17 +159,13 @@ class Session:
 
     def last_tick(self) -> int:
         """The last tick that was released; `first_tick` - 1 where none was."""
-        last = self.graph.first_tick - 1
-        for file in self.files("events"):
-            for batch in file.batches():
-                for event, tick in zip(batch.column("event").to_pylist(), batch.column("tick").to_pylist(), strict=True):
-                    if event == "end":
-                        last = max(last, tick)
-        for file in self.files("scheduler"):
-            for _, seal in file._raw_batches():
-                if seal is not None:
-                    last = max(last, seal.last)
-        return last
+        ends = [self.graph.first_tick - 1]
+        for batch in self.batches("events", []):
+            names, ticks = batch.column("event").to_pylist(), batch.column("tick").to_pylist()
+            ends.extend(tick for name, tick in zip(names, ticks, strict=True) if name == "end")
+        for file in self.files("scheduler", []):
+            ends.extend(seal.last for seal in file.marks())
+        return max(ends)
 
     def size(self) -> int:
         """Bytes of all files in the folder."""
@@ -278,38 +178,13 @@ class Session:
         return "complete" if whole else "recovered"
 
 
-def file_stem(node: str) -> str:
-    """The name that a node's file starts with: the node's own name, with what a file name cannot hold as ``%XX``.
-
-    >>> file_stem("arm/left")
-    'arm%2Fleft'
-    """
-    plain = "".join(
-        each if each.isalnum() or each in "._- " else "".join(f"%{byte:02X}" for byte in each.encode()) for each in node
-    )
-    if plain in ("scheduler", "events") or plain.startswith("."):
-        plain = f"%{ord(plain[0]):02X}{plain[1:]}"
-    return plain
-
-
-def is_being_written(path: Path) -> bool:
-    """Whether a recorder holds the lock of this file."""
+def _closed(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        descriptor = open_regular(path)
     except OSError:
         return False
-    return False
-
-
-def _closed(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell() <= 2 * _PREFIX:
-            return False
-        file.seek(-len(_MAGIC), os.SEEK_END)
-        return file.read() == _MAGIC
-
-
+    try:
+        size = os.fstat(descriptor).st_size
+        return size > len(MAGIC) and os.pread(descriptor, len(MAGIC), size - len(MAGIC)) == MAGIC
+    finally:
+        os.close(descriptor)

@@ -1,4 +1,7 @@
-"""The folder of sessions: where it is, what is in it, names that are allowed, finding and deleting."""
+"""The folder of sessions: where it is, what is in it, names that are allowed, finding and deleting.
+
+Only finding a session imports pyarrow.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import re
 import shutil
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from horus_core.errors import InvalidValue, RecordingExists, RecordingMissing, SchedulerBusy, closest
-from horus_core.recording.reader import FILE_NAME, Session, is_being_written
+from horus_core.recording.names import FILE_NAME, is_being_written
+
+if TYPE_CHECKING:
+    from horus_core.recording.reader import Session
 
 _NAME = re.compile(r"^[^\W_][\w. +-]{0,99}$")
 
@@ -32,7 +39,9 @@ def check_name(name: str) -> str:
     filled = name.replace("{date}", datetime.now().strftime("%Y%m%d_%H%M%S"))
     if not _NAME.match(filled) or filled != filled.strip():
         raise InvalidValue(
-            "the session name", repr(name)[:120], "1 to 100 letters, digits, '_', '-', '.', '+' or spaces, starting with a letter or digit"
+            "the session name",
+            repr(name)[:120],
+            "1 to 100 letters, digits, '_', '-', '.', '+' or spaces, starting with a letter or digit",
         )
     return filled
 
@@ -73,7 +82,11 @@ def session_names() -> list[str]:
     folder = recordings_folder()
     if not folder.is_dir():
         return []
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and _scheduler_files(entry))
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") and entry.is_dir() and _scheduler_files(entry)
+    )
 
 
 def find_session(name: str) -> Session:
@@ -82,6 +95,8 @@ def find_session(name: str) -> Session:
     Raises:
         RecordingMissing: there is none; the message names the closest.
     """
+    from horus_core.recording.reader import Session
+
     path = Path(name).expanduser()
     if os.sep in name and path.exists():
         return Session(path if path.is_dir() else path.parent)

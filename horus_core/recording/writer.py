@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from horus_core.recording.format import EVENTS, MESSAGES, RECEIVED, STATUSES, TICKS, Header, mark, with_header
-from horus_core.recording.reader import file_stem
+from horus_core.recording.names import file_stem
 
 _SCHEMAS = {"scheduler": TICKS, "node": MESSAGES, "events": EVENTS}
 
@@ -87,7 +87,9 @@ def message_batch(
         pa.array(entries[:, 3] + epoch_offset, type=pa.int64()).view(MESSAGES.field("time").type),
         pa.DictionaryArray.from_arrays(pa.array(topics, type=pa.int16()), pa.array(names, type=pa.string())),
         pa.array(entries[:, 6].astype(np.uint8)),
-        pa.LargeBinaryArray.from_buffers(pa.large_binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(payload)]),
+        pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(payload)]
+        ),
     ]
     ticks = entries[:, 1]
     return pa.RecordBatch.from_arrays(columns, schema=MESSAGES), int(ticks.min()), int(ticks.max())
@@ -112,7 +114,8 @@ def tick_batch(
     offsets = np.zeros(len(head) + 1, dtype=np.int32)
     np.cumsum(counts, out=offsets[1:])
     items = pa.StructArray.from_arrays(
-        [pa.array(received[:, 0].astype(np.int16))] + [pa.array(np.ascontiguousarray(received[:, each])) for each in (1, 2, 3)],
+        [pa.array(received[:, 0].astype(np.int16))]
+        + [pa.array(np.ascontiguousarray(received[:, each])) for each in (1, 2, 3)],
         fields=[RECEIVED.field(each) for each in range(4)],
     )
     columns = [

@@ -1,0 +1,211 @@
+"""Inline execution: the same graph, ticks, recording and replay in the calling process, one node after the other.
+
+For pdb, for unit tests, for closures over variables of a test. Who runs in a tick and in which order comes from the same
+graph, what a tick does from the same runner; only the processes are missing. Nobody is ever late here: the graph waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from typing import Any
+
+import msgspec
+
+from horus_core import clock
+from horus_core.control import (
+    H_EPOCH,
+    H_EPOCH_MONOTONIC,
+    H_LOCKSTEP,
+    H_RELEASED,
+    H_STATE,
+    H_STOP_ASKED,
+    H_SUPERVISOR,
+    N_FINISHED,
+    N_PID,
+    N_RESTARTS,
+    N_STATE,
+    RUNNING,
+    W_READY,
+    W_STOPPED,
+    Layout,
+    create_control,
+)
+from horus_core.coordinator import Patterns
+from horus_core.errors import NodeFailed, StartFailed
+from horus_core.lane import LaneWriter
+from horus_core.memory import LocalMemory
+from horus_core.node import Node
+from horus_core.runner import NodeRunner, own_traceback
+from horus_core.supervisor import Plan
+from horus_core.values import RAW
+
+_POLL_SECONDS = 0.02
+_log = logging.getLogger("horus")
+
+
+class Inline:
+    """Runs a graph in this process; the same calls as :class:`Supervisor`.
+
+    Args:
+        plan: what to run.
+        nodes: the handles of the nodes, by name.
+    """
+
+    def __init__(self, plan: Plan, nodes: dict[str, Node]) -> None:
+        self.plan = plan
+        self.stopping = False
+        self.failure: NodeFailed | None = None
+        self.degradations: list[str] = []
+        self.paths: list[str] = []
+        self._nodes = nodes
+        self._recorder: Any = None
+        self._polled = 0.0
+        self._out: frozenset[int] = frozenset()
+
+    def start(self) -> None:
+        """Makes the lanes and calls every ``init``; raises StartFailed."""
+        plan, graph, options = self.plan, self.plan.graph, self.plan.options
+        self.memory, self.layout = LocalMemory(), Layout.of(self.plan.graph)
+        self.control = control = create_control(self.memory, self.layout, options.first_tick, plan.recording is not None)
+        since = round(options.first_tick * 1e9 / graph.tick_rate)
+        control[H_EPOCH_MONOTONIC] = time.monotonic_ns() - since
+        control[H_EPOCH] = self.epoch_ns = options.epoch_ns or time.time_ns() - since
+        control[H_LOCKSTEP], control[H_SUPERVISOR] = 1, os.getpid()
+        self._patterns = Patterns(graph, self.layout)
+        self.tick = options.first_tick if self._patterns.at(options.first_tick).active else self._patterns.next(options.first_tick)
+        self._events = LaneWriter(self.memory, control, self.layout, self.layout.events, 256)
+        if plan.recording is not None:
+            from horus_core.recording.recorder import Recorder
+
+            plan.recording.keep_script()
+            header = plan.recording.header(self.epoch_ns)
+            self._recorder = Recorder(self.memory, control, self.layout, graph, plan.recording.folder, header)
+            self.paths = [str(path) for path in self._recorder.paths]
+        control[H_STATE] = RUNNING
+        self.emit("start", nodes=[node.name for node in graph.nodes])
+        self._runners: list[NodeRunner] = []
+        for position in range(len(graph.nodes)):
+            self._start_node(position)
+
+    def _start_node(self, position: int) -> None:
+        from dataclasses import replace
+
+        plan, graph = self.plan, self.plan.graph
+        name = graph.nodes[position].name
+        runner = NodeRunner(
+            graph,
+            position,
+            self._nodes[name],
+            self.memory,
+            self.control,
+            self.layout,
+            replace(plan.options, lockstep=True, epoch_ns=self.epoch_ns),
+            self._wait_for_recorder,
+            lambda level, tick, message: self._print(name, level, tick, message),
+            plan.sources.get(name),
+        )
+        self._runners.append(runner)
+        try:
+            runner.start(plan.options.first_tick)
+        except Exception as problem:
+            trace = own_traceback(problem)
+            self.stop()
+            raise StartFailed(name, f"{type(problem).__name__}: {problem}", trace) from problem
+        self.control[self.layout.node(position) + N_PID] = os.getpid()
+        self.control[self.layout.node(position) + N_STATE] = W_READY
+
+    def _print(self, node: str, level: str, tick: int, message: str) -> None:
+        line = f"{level} (tick {tick}): {message}"
+        if level != "debug":
+            self.plan.output(node, line)
+        if self.plan.recording is not None:
+            with self.plan.recording.open_log(node) as log:
+                log.write(line + "\n")
+
+    def _wait_for_recorder(self) -> bool:
+        self._recorder.poll()
+        return True
+
+    def run(self, last_tick: int | None, period_ns: float) -> None:
+        """Runs ticks up to `last_tick`; arguments as for :meth:`Coordinator.run`.
+
+        Raises:
+            NodeFailed: a node ended the graph.
+        """
+        control, graph = self.control, self.plan.graph
+        origin, first = time.monotonic_ns(), self.tick
+        while (last_tick is None or self.tick <= last_tick) and not self.stopping and not control[H_STOP_ASKED]:
+            tick = self.tick
+            if period_ns:
+                behind = time.monotonic_ns() - origin - round((tick - first) * period_ns)
+                if behind < 0:
+                    time.sleep(-behind * 1e-9)
+                elif behind > period_ns:
+                    origin += behind
+            control[H_RELEASED] = tick
+            pattern = self._patterns.without(tick, self._out) if self._out else self._patterns.at(tick)
+            for position in pattern.active:
+                runner = self._runners[position]
+                if runner.run(tick):
+                    runner.commit()
+                control[self.layout.node(position) + N_FINISHED] = tick
+                if runner.failure is not None:
+                    self._apply_policy(position, tick)
+            clock.enter(None)
+            self.tick = self._patterns.next(tick)
+            if self._recorder is not None and time.monotonic() - self._polled > _POLL_SECONDS:
+                self._recorder.poll()
+                self._polled = time.monotonic()
+        if self.failure is not None:
+            problem = self._runners[graph.position(self.failure.args[0])].failure
+            raise self.failure from (problem[0] if problem else None)
+
+    def _apply_policy(self, position: int, tick: int) -> None:
+        runner, node = self._runners[position], self.plan.graph.nodes[position]
+        _, trace = runner.failure  # type: ignore[misc]
+        self.emit("error", position, tick, traceback=trace)
+        if node.failure_policy == "restart":
+            _log.warning("node %r raised an exception in tick %d; starting it again\n%s", node.name, tick, trace)
+            self.control[self.layout.node(position) + N_RESTARTS] += 1
+            self.emit("restart", position, tick)
+            runner.failure = None
+            self._nodes[node.name].state = {}
+            runner.call("init")
+        elif node.failure_policy == "skip":
+            _log.warning("node %r raised an exception in tick %d; the graph goes on without it\n%s", node.name, tick, trace)
+            self.emit("skip", position, tick)
+            self._out = self._out | {position}
+        else:
+            self.failure = NodeFailed(node.name, tick, "raised an exception", trace)
+            self.stopping = True
+
+    def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:
+        """Writes an event into the recording."""
+        released = max(int(self.control[H_RELEASED]) if tick is None else tick, 0)
+        name = "" if position is None else self.plan.graph.nodes[position].name
+        self._events.put(RAW, msgspec.msgpack.encode((time.time_ns(), released, name, event, detail)), released, released)
+        self._events.commit()
+
+    def housekeep(self, seconds: float) -> None:
+        """Nothing to look after here; takes `seconds`."""
+        time.sleep(seconds)
+
+    def stop(self) -> None:
+        """Calls every ``shutdown`` and closes the recording."""
+        for position, runner in enumerate(getattr(self, "_runners", [])):
+            try:
+                runner.call("shutdown")
+            except Exception as problem:
+                name = self.plan.graph.nodes[position].name
+                _log.warning("node %r: its shutdown callback raised\n%s", name, own_traceback(problem))
+            with contextlib.suppress(Exception):
+                runner.close()
+            self.control[self.layout.node(position) + N_STATE] = W_STOPPED
+        clock.enter(None)
+        if self._recorder is not None:
+            self.emit("end", tick=int(self.control[H_RELEASED]), reason="failure" if self.failure else "stop")
+            self._recorder.close()
+            self._recorder = None

@@ -1,0 +1,462 @@
+"""Lanes: one publisher's messages on one topic, in shared memory.
+
+A lane is a series of segments, its generations; the control segment's lane row names the newest and holds the head. A
+segment is 8 header words, an index ring and a data ring, both with a power of two of places:
+
+    header   first sequence | index slots | data bytes | sealed (the first sequence that is in the next generation, -1: open)
+    index    sequence + 1 | tick | visible | monotonic ns | position | length | encoding | spare      (8 words an entry)
+    data     payloads, one after the other, never wrapped in the middle; position counts all bytes ever placed
+
+The writer stores the payload, then the entry, then the head, and, when its tick ends, commit. Readers go up to commit, so a
+fence there orders everything on processors that need one (the writer's before it stores commit or posts a semaphore, the
+reader's after it loads commit). Each reader stores its floor, the oldest sequence that it may still need. The writer
+overwrites nothing above the lowest floor while it may grow; past `LIMIT` it does, and counts. An entry's first word is
+zero while the entry is rewritten, and a reader checks it before and after it uses the payload: it never returns torn data.
+
+A subscriber that is more than the lane's capacity behind loses the oldest at the start of its tick, by count and not by
+timing, so a run is reproducible.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from horus_core.control import FREE, L_COMMIT, L_GENERATION, L_HEAD, L_LOST, NEVER, Layout, fence
+from horus_core.errors import SharedMemoryFull
+from horus_core.memory import SHM, Memory
+from horus_core.values import ARRAYS, Parts
+
+S_FIRST, S_SLOTS, S_DATA, S_SEALED = range(4)
+HEADER_BYTES = 64
+ENTRY_BYTES = 64
+E_SEQUENCE, E_TICK, E_VISIBLE, E_TIME, E_POSITION, E_LENGTH, E_ENCODING = range(7)
+FIRST_DATA = 1 << 17  # bytes of the data ring of a first generation
+LIMIT = 1 << 26  # bytes up to which a lane grows for slow readers, less where /dev/shm is small (see `growth_limit`)
+_ALIGN = 64
+_pack_entry = struct.Struct("<7q").pack_into
+_unpack_entry = struct.Struct("<7q").unpack_from
+_now = time.monotonic_ns
+
+
+def growth_limit() -> int:
+    """Bytes up to which one lane may grow for readers that lag: LIMIT, or a sixteenth of /dev/shm if that is less."""
+    room = os.statvfs(SHM)
+    return min(LIMIT, room.f_blocks * room.f_frsize // 16)
+
+
+def power_of_two(least: int) -> int:
+    """The smallest power of two that is at least `least`."""
+    return 1 << max(least - 1, 0).bit_length()
+
+
+class Segment:
+    """One generation of a lane, mapped.
+
+    Attributes:
+        words: the header and the index, as 64-bit words.
+        data: the data ring.
+    """
+
+    __slots__ = ("data", "data_mask", "first", "mask", "raw", "slots", "words")
+
+    def __init__(self, raw: memoryview) -> None:
+        self.raw = raw
+        header = raw[:HEADER_BYTES].cast("q")
+        self.first, self.slots = header[S_FIRST], header[S_SLOTS]
+        start = HEADER_BYTES + self.slots * ENTRY_BYTES
+        self.words = raw[:start].cast("q")
+        self.data = raw[start : start + header[S_DATA]]
+        self.mask, self.data_mask = self.slots - 1, header[S_DATA] - 1
+
+    @classmethod
+    def create(cls, memory: Memory, lane: int, generation: int, first: int, slots: int, data: int) -> Segment:
+        raw = memory.create(segment_name(lane, generation), HEADER_BYTES + slots * ENTRY_BYTES + data)
+        header = raw[:HEADER_BYTES].cast("q")
+        header[S_FIRST], header[S_SLOTS], header[S_DATA], header[S_SEALED] = first, slots, data, NEVER
+        return cls(raw)
+
+    def entry(self, sequence: int) -> int:
+        """The first word of the entry of `sequence`."""
+        return 8 + (sequence & self.mask) * 8
+
+    @property
+    def stop(self) -> int:
+        """The first sequence that is not here but in the next generation; FREE while there is none."""
+        sealed = self.words[S_SEALED]
+        return FREE if sealed == NEVER else sealed
+
+
+def segment_name(lane: int, generation: int) -> str:
+    """What the segment is called in its graph's memory."""
+    return f"{lane}.{generation}"
+
+
+class LaneWriter:
+    """The one writer of a lane. A writer that is made anew (after a crash) goes on where the last one stopped.
+
+    Args:
+        memory, control, layout: the graph's.
+        lane: its number.
+        capacity: messages that a subscriber may be behind.
+        wait_for_recorder: called repeatedly while the lane is at its limit and only the recorder holds it there; returns
+            False to give up. None: overwrite, and count.
+        lazy: make the first segment with the first message.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        control: memoryview,
+        layout: Layout,
+        lane: int,
+        capacity: int,
+        wait_for_recorder: Callable[[], bool] | None = None,
+        lazy: bool = False,
+    ) -> None:
+        self._memory, self._control, self._lane = memory, control, lane
+        self._row = layout.lane(lane)
+        self._floors = layout.floor_words(lane)
+        self._subscribers = self._floors[:-1] or self._floors
+        self._limit = growth_limit()
+        self._wait = wait_for_recorder
+        self._slots = power_of_two(max(2 * capacity, 64))
+        self._head_word = self._row + L_HEAD
+        self.head = control[self._row + L_HEAD]
+        self.committed = control[self._row + L_COMMIT]
+        generation = control[self._row + L_GENERATION]
+        self._segment: Segment | None = None
+        self._room_end = self._slots_end = self._pos = self._tail = 0
+        if generation != NEVER:
+            self._adopt(Segment(memory.open(segment_name(lane, generation))))
+        elif not lazy:
+            self._open(self._slots, FIRST_DATA)
+
+    def _adopt(self, segment: Segment) -> None:
+        """Takes over `segment`, which holds whatever an earlier writer left."""
+        self._segment = segment
+        self._words, self._data, self._raw = segment.words, segment.data, segment.raw
+        self._mask, self._data_mask = segment.mask, segment.data_mask
+        self._pos, self._tail = 0, self.head
+        if self.head > segment.first:
+            last = segment.entry(self.head - 1)
+            self._pos = self._words[last + E_POSITION] + self._words[last + E_LENGTH]
+            tail = max(segment.first, self.head - segment.slots)
+            while self._pos - self._words[segment.entry(tail) + E_POSITION] > len(segment.data):
+                tail += 1
+            self._tail = tail
+        self._set_bounds()
+
+    def _open(self, slots: int, data: int) -> None:
+        """Starts the next generation, which begins with the next message."""
+        generation = self._control[self._row + L_GENERATION] + 1
+        segment = Segment.create(self._memory, self._lane, generation, self.head, slots, data)
+        if self._segment is not None:
+            fence()
+            self._segment.words[S_SEALED] = self.head
+        self._segment = segment
+        self._words, self._data, self._raw = segment.words, segment.data, segment.raw
+        self._mask, self._data_mask = segment.mask, segment.data_mask
+        self._pos, self._tail = 0, self.head
+        self._set_bounds()
+        fence()
+        self._control[self._row + L_GENERATION] = generation
+        self._forget(generation)
+
+    def _forget(self, generation: int) -> None:
+        """Removes older generations that no reader needs; an error-free no-op for those gone already."""
+        needed = min(self._control[word] for word in self._floors)
+        for older in range(max(0, generation - 3), generation):
+            try:
+                segment = Segment(self._memory.open(segment_name(self._lane, older)))
+            except (FileNotFoundError, KeyError):
+                continue
+            if segment.stop <= needed and needed != FREE:
+                self._memory.remove(segment_name(self._lane, older))
+
+    def _set_bounds(self) -> None:
+        self._slots_end = self._tail + self._mask + 1
+        behind = self._words[8 + (self._tail & self._mask) * 8 + E_POSITION] if self._tail < self.head else self._pos
+        self._room_end = behind + self._data_mask + 1
+
+    def put(self, encoding: int, payload: Any, tick: int, visible: int) -> int:
+        """Writes a message: `payload` is bytes, or Parts for ARRAYS. Returns its size in bytes.
+
+        Raises:
+            SharedMemoryFull: the payload does not fit and /dev/shm has no room for a larger segment.
+        """
+        if encoding == ARRAYS:
+            size = payload.size if type(payload) is Parts else len(payload)
+            self._pos = -(-self._pos // _ALIGN) * _ALIGN
+        else:
+            size = len(payload)
+        head, pos = self.head, self._pos
+        offset = pos & self._data_mask
+        if head >= self._slots_end or pos + size > self._room_end or offset + size > self._data_mask + 1:
+            self._make_room(size)
+            pos = self._pos
+            offset = pos & self._data_mask
+        if type(payload) is Parts:
+            payload.write(self._data[offset : offset + size])
+        else:
+            self._data[offset : offset + size] = payload
+        entry = 8 + (head & self._mask) * 8
+        self._words[entry] = 0
+        _pack_entry(self._raw, entry * 8 + 8, tick, visible, _now(), pos, size, encoding, 0)
+        self._words[entry] = self.head = head + 1
+        self._pos = pos + size
+        self._control[self._head_word] = head + 1
+        return size
+
+    def commit(self) -> None:
+        """Lets readers have what was put."""
+        if self.committed != self.head:
+            fence()
+            self._control[self._row + L_COMMIT] = self.committed = self.head
+
+    def commit_as(self, visible: int) -> None:
+        """Lets readers have what was put, from tick `visible` on."""
+        for sequence in range(max(self.committed, self._segment.first if self._segment else 0), self.head):
+            self._words[8 + (sequence & self._mask) * 8 + E_VISIBLE] = visible
+        self.commit()
+
+    def _make_room(self, size: int) -> None:
+        """Moves the position to where `size` bytes fit: by letting old messages go, else by growing."""
+        if self._segment is None:
+            self._open(self._slots, max(FIRST_DATA, power_of_two(2 * size)))
+        while not self._fits(size):
+            floor = min(min(self._control[word] for word in self._floors), self.committed if self.committed < self.head else FREE)
+            if self._tail < min(floor, self.head):
+                self._let_go(size, min(floor, self.head))
+            elif not self._grow(size):
+                self._wait_or_overwrite()
+
+    def _fits(self, size: int) -> bool:
+        if size > self._data_mask + 1:
+            return False
+        offset = self._pos & self._data_mask
+        pos = self._pos if offset + size <= self._data_mask + 1 else self._pos + self._data_mask + 1 - offset
+        if self._tail == self.head:  # nothing to keep: begin wherever it fits
+            self._pos = pos
+            self._set_bounds()
+            return True
+        if self.head < self._slots_end and pos + size <= self._room_end:
+            self._pos = pos
+            return True
+        return False
+
+    def _let_go(self, size: int, floor: int) -> None:
+        """Forgets messages below `floor`, as many as are in the way, and a few more so that this is rare."""
+        self._tail = min(floor, max(self._tail + 1, self.head - (self._mask + 1) // 2))
+        self._set_bounds()
+
+    def _grow(self, size: int) -> bool:
+        slots, data = self._mask + 1, self._data_mask + 1
+        if size > data // 2:
+            data = power_of_two(2 * size)
+        elif self.head >= self._slots_end:
+            slots *= 2
+        else:
+            data *= 2
+        uncommitted = self.head - self.committed
+        whole = self._data_mask + 1
+        needed = size > whole or uncommitted * 2 > self._mask + 1 or self._uncommitted_bytes() * 2 > whole
+        # Where the graph waits for everybody, a subscriber is never more than a tick behind: it loses nothing.
+        needed = needed or (self._wait is not None and min(self._control[word] for word in self._subscribers) <= self._tail)
+        if not needed and slots * ENTRY_BYTES + data > max(self._limit, 4 * size):
+            return False
+        try:
+            self._open(slots, data)
+        except SharedMemoryFull:
+            if size > self._data_mask + 1:
+                raise
+            return False
+        return True
+
+    def _uncommitted_bytes(self) -> int:
+        if self._segment is None or self.committed >= self.head or self.committed < self._tail:
+            return 0
+        return self._pos - self._words[8 + (self.committed & self._mask) * 8 + E_POSITION]
+
+    def _wait_or_overwrite(self) -> None:
+        """The lane is at its limit: waits for the recorder if it alone holds the lane, else loses the oldest message."""
+        floors = [self._control[word] for word in self._floors]
+        if self._wait is not None and floors[-1] < min([*floors[:-1], self.committed]) and self._wait():
+            return
+        self._control[self._row + L_LOST] += 1
+        self._tail += 1
+        self._set_bounds()
+
+
+class LaneReader:
+    """Reads a lane, without ever holding up its writer.
+
+    Args:
+        memory, control, layout: the graph's.
+        lane: its number.
+        reader: the position of the reading node; None for the recorder, or for an observer that has no floor.
+        capacity: messages that it may be behind at the start of a tick.
+        observe: True for an observer.
+
+    Attributes:
+        cursor: the sequence of the next message.
+        end: one past the last message that it may read now.
+        dropped: messages that it lost.
+    """
+
+    __slots__ = (
+        "_commit_word",
+        "_control",
+        "_floor_word",
+        "_generation",
+        "_generation_word",
+        "_lane",
+        "_memory",
+        "_segment",
+        "_segments",
+        "_stop",
+        "capacity",
+        "cursor",
+        "dropped",
+        "end",
+        "tick",
+    )
+
+    def __init__(
+        self,
+        memory: Memory,
+        control: memoryview,
+        layout: Layout,
+        lane: int,
+        reader: int | None = None,
+        capacity: int = FREE,
+        observe: bool = False,
+    ) -> None:
+        self._memory, self._control, self._lane, self.capacity = memory, control, lane, capacity
+        row = layout.lane(lane)
+        self._commit_word, self._generation_word = row + L_COMMIT, row + L_GENERATION
+        self._floor_word = None if observe else layout.floor(lane, reader)
+        self._generation = NEVER
+        self._segments: list[Segment] = []
+        self._segment: Segment | None = None
+        self._stop = 0
+        self.cursor = self.end = self.dropped = self.tick = 0
+
+    def open(self, limit: int) -> bool:
+        """Fixes what can be read: the committed messages that are visible in tick `limit`. Returns whether any is new.
+
+        Releases what was read before.
+        """
+        if self._floor_word is not None:
+            self._control[self._floor_word] = self.cursor
+        end = self._control[self._commit_word]
+        if end == self.end:
+            return False
+        fence()
+        if self._control[self._generation_word] != self._generation:
+            self.follow()
+        old = self.end
+        while end > old and self.word(end - 1, E_VISIBLE) > limit:
+            end -= 1
+        self.end = end
+        if end - self.cursor > self.capacity:
+            self.dropped += end - self.capacity - self.cursor
+            self.cursor = end - self.capacity
+        return end > old
+
+    def start_at(self, visible: int) -> None:
+        """Places the cursor behind all committed messages that became visible before tick `visible`."""
+        self.cursor = self.end = self._control[self._commit_word]
+        if self.end:
+            self.follow()
+            while self.cursor > 0 and self._holding(self.cursor - 1) and self.word(self.cursor - 1, E_VISIBLE) >= visible:
+                self.cursor -= 1
+            self.end = self.cursor
+
+    def follow(self) -> None:
+        """Maps generations that the writer made since, and forgets those that are read."""
+        newest = self._control[self._generation_word]
+        for generation in range(self._generation + 1, newest + 1):
+            try:
+                self._segments.append(Segment(self._memory.open(segment_name(self._lane, generation))))
+            except (FileNotFoundError, KeyError):
+                continue  # the writer removed it: all readers were past it
+        self._generation = newest
+        self._segments = [segment for segment in self._segments if segment.stop > self.cursor] or self._segments[-1:]
+        self._segment, self._stop = None, 0
+
+    def _holding(self, sequence: int) -> Segment | None:
+        """The segment with the entry of `sequence`, None if it was overwritten."""
+        for segment in self._segments:
+            if segment.first <= sequence < segment.stop:
+                return segment if segment.words[segment.entry(sequence)] == sequence + 1 else None
+        return None
+
+    def word(self, sequence: int, which: int) -> int:
+        """A word of the entry of `sequence`, FREE if it was overwritten."""
+        segment = self._holding(sequence)
+        return segment.words[segment.entry(sequence) + which] if segment else FREE
+
+    def segments(self) -> list[Segment]:
+        """The mapped generations, oldest first."""
+        return self._segments
+
+    def set_visible(self, first: int, stop: int, visible: int, sent_in: int | None = None) -> None:
+        """Sets from when the messages `first` to `stop` - 1 are visible, and their tick; only for who commits them."""
+        if self._control[self._generation_word] != self._generation:
+            self.follow()
+        for sequence in range(first, stop):
+            segment = self._holding(sequence)
+            if segment is not None:
+                segment.words[segment.entry(sequence) + E_VISIBLE] = visible
+                if sent_in is not None:
+                    segment.words[segment.entry(sequence) + E_TICK] = sent_in
+
+    def peek_tick(self) -> int:
+        """The tick of the next message; only if there is one."""
+        return self.word(self.cursor, E_TICK)
+
+    def take(self, decode: Callable[[int, memoryview], Any]) -> tuple[bool, Any]:
+        """Reads the next message.
+
+        Args:
+            decode: makes the value of an encoding and a payload, which is valid only within the call (and until the next
+                :meth:`open` if the message is not lost).
+
+        Returns:
+            (True, value), or (False, None) if messages up to the end were overwritten.
+        """
+        while self.cursor < self.end:
+            sequence = self.cursor
+            if sequence >= self._stop:
+                self._select(sequence)
+            segment = self._segment
+            self.cursor = sequence + 1
+            if segment is not None:
+                entry = 8 + (sequence & segment.mask) * 8
+                words = segment.words
+                if words[entry] == sequence + 1:
+                    self.tick, _, _, pos, size, encoding, _ = _unpack_entry(segment.raw, entry * 8 + 8)
+                    offset = pos & segment.data_mask
+                    try:
+                        value = decode(encoding, segment.data[offset : offset + size])
+                    except Exception:
+                        if words[entry] == sequence + 1:
+                            raise
+                    else:
+                        if words[entry] == sequence + 1:
+                            return True, value
+            self.dropped += 1
+        return False, None
+
+    def _select(self, sequence: int) -> None:
+        self._segment, self._stop = None, sequence + 1
+        for segment in self._segments:
+            stop = segment.stop
+            if segment.first <= sequence < stop:
+                # An open segment may be sealed at any later message, but never below what is committed now.
+                self._segment, self._stop = segment, min(stop, self.end)
+                return

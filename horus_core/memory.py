@@ -1,0 +1,165 @@
+"""Named memory and semaphores of one graph: in /dev/shm for processes, in this process for inline execution.
+
+Names are ``horus-<graph id>-<what>``. The first segment, ``ctl``, is locked (shared flock) by the supervisor and by the
+recorder for as long as they live; who gets the exclusive lock knows that both are gone and may sweep. It is made first and
+removed last, so everything without a locked ``ctl`` is left over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import mmap
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Protocol
+
+import posix_ipc
+
+from horus_core.errors import SharedMemoryFull
+
+SHM = Path("/dev/shm")
+_NAME = re.compile(r"^(?:sem\.)?horus-(?P<graph>[0-9a-f]{12})-")
+_POPULATE_UP_TO = 1 << 20
+
+
+class Memory(Protocol):
+    """Where lanes and the control segment live."""
+
+    def create(self, what: str, size: int) -> memoryview:
+        """A new segment of `size` zero bytes, all of them reserved."""
+
+    def open(self, what: str) -> memoryview:
+        """The segment made as `what`."""
+
+    def remove(self, what: str) -> None:
+        """Takes the name away; who has it open keeps it. Nothing happens if there is none."""
+
+
+class LocalMemory:
+    """Segments of inline execution: anonymous, in this process."""
+
+    def __init__(self) -> None:
+        self._segments: dict[str, memoryview] = {}
+
+    def create(self, what: str, size: int) -> memoryview:
+        self._segments[what] = memoryview(mmap.mmap(-1, max(size, 1)))
+        return self._segments[what]
+
+    def open(self, what: str) -> memoryview:
+        return self._segments[what]
+
+    def remove(self, what: str) -> None:
+        self._segments.pop(what, None)
+
+
+class SharedMemory:
+    """Segments of a graph that runs in processes.
+
+    Args:
+        graph: the graph's id, 12 hexadecimal digits.
+    """
+
+    def __init__(self, graph: str) -> None:
+        self.graph = graph
+
+    @classmethod
+    def new(cls) -> SharedMemory:
+        """For a new graph; its id is free."""
+        return cls(secrets.token_hex(6))
+
+    def _path(self, what: str) -> Path:
+        return SHM / f"horus-{self.graph}-{what}"
+
+    def create(self, what: str, size: int) -> memoryview:
+        path = self._path(what)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            # Reserves the pages: a full tmpfs is an error here, not a SIGBUS when somebody writes.
+            os.posix_fallocate(descriptor, 0, size)
+            return _mapped(descriptor, size)
+        except OSError as problem:
+            path.unlink()
+            if problem.errno in (errno.ENOSPC, errno.ENOMEM):
+                room = os.statvfs(SHM)
+                raise SharedMemoryFull(f"segment {what!r}", size, room.f_bavail * room.f_frsize) from None
+            raise
+        finally:
+            os.close(descriptor)
+
+    def open(self, what: str) -> memoryview:
+        descriptor = os.open(self._path(what), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return _mapped(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, what: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._path(what).unlink()
+
+    def hold(self) -> int:
+        """Marks the graph as alive for as long as the returned descriptor is open; `ctl` must exist."""
+        descriptor = os.open(self._path("ctl"), os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
+
+    def semaphore(self, what: str, create: bool = False) -> posix_ipc.Semaphore:
+        """The semaphore called `what`; `create` makes it, with value 0."""
+        name = f"/horus-{self.graph}-{what}"
+        return posix_ipc.Semaphore(name, posix_ipc.O_CREX if create else 0, mode=0o600, initial_value=0)
+
+    def remove_all(self) -> None:
+        """Removes every segment and semaphore of the graph, `ctl` last."""
+        remove_graph(self.graph)
+
+
+def _mapped(descriptor: int, size: int) -> memoryview:
+    populate = mmap.MAP_POPULATE if size <= _POPULATE_UP_TO else 0
+    return memoryview(mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | populate))
+
+
+def remove_graph(graph: str) -> None:
+    """Removes what a graph has in /dev/shm."""
+    control = f"horus-{graph}-ctl"
+    names = [name for name in os.listdir(SHM) if (found := _NAME.match(name)) and found["graph"] == graph and name != control]
+    for name in (*names, control):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            os.unlink(SHM / name)
+
+
+def graphs_in_memory() -> dict[str, bool]:
+    """The ids of all graphs with anything in /dev/shm; True for those that are alive."""
+    found = {match["graph"] for name in os.listdir(SHM) if (match := _NAME.match(name))}
+    return {graph: _alive(graph) for graph in sorted(found)}
+
+
+def sweep() -> list[str]:
+    """Removes what dead graphs left in /dev/shm, and only that.
+
+    Returns:
+        The ids of the graphs that were swept.
+    """
+    dead = [graph for graph, alive in graphs_in_memory().items() if not alive]
+    for graph in dead:
+        remove_graph(graph)
+    return dead
+
+
+def _alive(graph: str) -> bool:
+    try:
+        descriptor = os.open(SHM / f"horus-{graph}-ctl", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # another user's: not ours to judge
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,191 @@
+"""A child process of the supervisor: how it is started, and what it does first.
+
+A child gets its boot record through an inherited memory file, writes its reports (length-prefixed msgpack) into a pipe and
+its output into another. It dies with its parent unless it asks otherwise, has a process group and a name of its own, and
+runs with a fixed hash seed, so that iterating over a set is the same in every run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_TIMERSLACK = 1, 15, 29
+_ROOT = str(Path(__file__).resolve().parent.parent)
+
+
+class Child:
+    """A started process.
+
+    Attributes:
+        pid: its id.
+        pidfd: becomes readable when it ends.
+        output: what it prints, both streams; None if it shares ours.
+        reports: its reports.
+    """
+
+    def __init__(self, title: str, module: str, boot: bytes, capture: bool = True) -> None:
+        self.title = title
+        boot_fd = os.memfd_create("horus-boot", 0)
+        os.write(boot_fd, b"") if not boot else _write_all(boot_fd, boot)
+        os.lseek(boot_fd, 0, os.SEEK_SET)
+        self.reports, report_fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.reports, False)
+        output_fd = None
+        self.output: int | None = None
+        if capture:
+            self.output, output_fd = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(self.output, False)
+        code = f"import sys; sys.path.append({_ROOT!r}); from {module} import main; main()"
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, title, str(boot_fd), str(report_fd), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=output_fd,
+                stderr=output_fd,
+                pass_fds=(boot_fd, report_fd),
+                process_group=0,
+                env={"PYTHONHASHSEED": "0", **os.environ},
+            )
+        finally:
+            for descriptor in (boot_fd, report_fd, output_fd):
+                if descriptor is not None:
+                    os.close(descriptor)
+        self.pid = self._process.pid
+        self.pidfd = os.pidfd_open(self.pid)
+        self._pending = b""
+
+    def poll(self) -> int | None:
+        """The exit code (negative: the signal), None while it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout: float) -> int | None:
+        """Waits up to `timeout` seconds; returns as :meth:`poll`."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to its process group, if it still runs."""
+        if self._process.poll() is None:
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                self._process.send_signal(number)
+
+    def read_reports(self) -> list[tuple[Any, ...]]:
+        """The reports that have arrived, each a tuple that begins with its kind."""
+        found: list[tuple[Any, ...]] = []
+        self._pending += read_available(self.reports)
+        while len(self._pending) >= 4:
+            size = int.from_bytes(self._pending[:4], "little")
+            if len(self._pending) < 4 + size:
+                break
+            found.append(tuple(msgspec.msgpack.decode(self._pending[4 : 4 + size])))
+            self._pending = self._pending[4 + size :]
+        return found
+
+    def close(self) -> None:
+        """Closes our ends; the process must have ended."""
+        for descriptor in (self.pidfd, self.output, self.reports):
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def read_available(descriptor: int) -> bytes:
+    """All that a non-blocking descriptor holds now."""
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            break
+        if not chunk:
+            break
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class Reporter:
+    """The child's end of the report pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __call__(self, kind: str, *facts: Any) -> None:
+        """Sends a report; silently nothing if the parent has gone."""
+        body = msgspec.msgpack.encode((kind, *facts))
+        try:
+            _write_all(self._descriptor, len(body).to_bytes(4, "little") + body)
+        except OSError:
+            pass
+
+
+def enter_child(die_with_parent: bool) -> tuple[bytes, Reporter, int]:
+    """What a child's ``main`` does first.
+
+    Returns:
+        The boot record, the reporter, and the parent's pid.
+    """
+    title, boot_fd, report_fd, parent = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's; it stops us in order
+    libc = ctypes.CDLL(None, use_errno=True)
+    if die_with_parent:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    set_title(libc, title)
+    os.set_inheritable(report_fd, False)
+    with os.fdopen(boot_fd, "rb") as file:
+        boot = file.read()
+    return boot, Reporter(report_fd), parent
+
+
+def set_title(libc: ctypes.CDLL, title: str) -> None:
+    """Makes `title` the process's name in ps and top (15 bytes of it in top)."""
+    libc.prctl(_PR_SET_NAME, title.encode()[:15])
+    # The kernel shows what lies between arg_start and arg_end of our stack, fields 48 and 49 of /proc/self/stat.
+    fields = Path("/proc/self/stat").read_text().rsplit(") ", 1)[1].split()
+    start, end = int(fields[45]), int(fields[46])
+    room = end - start
+    if room > 1:
+        shown = title.encode()[: room - 1]
+        ctypes.memset(start, 0, room)
+        ctypes.memmove(start, shown, len(shown))
+
+
+def precise_timers() -> None:
+    """Lets this thread's sleeps end on time instead of up to 50 µs late."""
+    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1)
+
+
+def exit_reason(code: int | None) -> str:
+    """``"was killed by SIGKILL"`` or ``"exited with code 3"``."""
+    if code is None:
+        return "still runs"
+    if code < 0:
+        try:
+            return f"was killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was killed by signal {-code}"
+    return f"exited with code {code}"
+
+
+def pin(cores: Sequence[int]) -> None:
+    """Pins the calling thread to `cores`."""
+    os.sched_setaffinity(0, cores)

@@ -1,0 +1,46 @@
+"""Names of files, and whether a recorder holds one. Imports no pyarrow."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from pathlib import Path
+
+FILE_NAME = re.compile(r"^(?P<stem>.+)@(?P<id>[0-9a-f]{1,64})(?:\.(?P<part>\d{1,9}))?\.arrow$", re.DOTALL)
+
+
+def file_stem(node: str) -> str:
+    """The name that a node's file starts with: the node's own name, with what a file name cannot hold as ``%XX``.
+
+    >>> file_stem("arm/left")
+    'arm%2Fleft'
+    """
+    plain = "".join(
+        each if each.isalnum() or each in "._- " else "".join(f"%{byte:02X}" for byte in each.encode()) for each in node
+    )
+    if plain in ("scheduler", "events") or plain.startswith("."):
+        plain = f"%{ord(plain[0]):02X}{plain[1:]}"
+    return plain
+
+
+def open_regular(path: Path) -> int:
+    """Opens without waiting for a FIFO's other end and without following a symbolic link."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a recorder holds the lock of this file."""
+    try:
+        descriptor = open_regular(path)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,60 @@
+"""The recorder's process: polls until the graph has ended, and outlives a supervisor that was killed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from horus_core.control import ENDED, H_RECORDER_STATE, H_STATE, Layout, open_control
+from horus_core.graph import Graph
+from horus_core.memory import SharedMemory
+from horus_core.process import enter_child, pin
+from horus_core.recording.header import Header
+from horus_core.recording.recorder import Recorder
+from horus_core.recording.request import RecorderBoot
+from horus_core.shipping import load
+
+POLL_SECONDS = 0.01
+_ORPHANED_SECONDS = 0.3  # what the workers of a killed supervisor are given to be gone
+
+
+def main() -> None:
+    """Entry point of the process."""
+    data, report, parent = enter_child(die_with_parent=False)
+    boot: RecorderBoot = pickle.loads(data)
+    sys.path[:] = boot.path
+    memory = SharedMemory(boot.graph_id)
+    hold = memory.hold()
+    graph: Graph = load(boot.graph)
+    control = open_control(memory)
+    if boot.cores:
+        pin(boot.cores)
+    try:
+        header = msgspec.json.decode(boot.header, type=Header)
+        recorder = Recorder(memory, control, Layout.of(graph), graph, Path(boot.folder), header)
+    except (OSError, ValueError) as problem:
+        report("not started", str(problem))
+        os._exit(1)
+    control[H_RECORDER_STATE] = 1
+    report("ready", [str(path) for path in recorder.paths])
+    orphaned = False
+    while control[H_STATE] != ENDED:
+        if os.getppid() != parent:
+            orphaned = True
+            time.sleep(_ORPHANED_SECONDS)
+            break
+        recorder.poll()
+        time.sleep(POLL_SECONDS)
+    recorder.close()
+    if recorder.failure is not None:
+        report("failed", recorder.failure)
+    report("closed")
+    if orphaned:
+        memory.remove_all()
+    os.close(hold)
+    os._exit(0 if recorder.failure is None else 1)

@@ -1,0 +1,812 @@
+"""``Scheduler`` and ``run``: what a script calls."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from horus_core.control import (
+    BUCKETS,
+    H_RELEASED,
+    H_SLIPS,
+    H_STOP_ASKED,
+    N_BUSY,
+    N_BUSY_LAST,
+    N_BUSY_MAX,
+    N_BUSY_MIN,
+    N_DROPPED,
+    N_ERRORS,
+    N_FINISHED,
+    N_MISSES,
+    N_OVERRUNS,
+    N_PID,
+    N_RECEIVED,
+    N_RESTARTS,
+    N_SENT,
+    N_SENT_BYTES,
+    N_STATE,
+    N_TICKS,
+)
+from horus_core.errors import (
+    DuplicateNode,
+    EmptyGraph,
+    InvalidValue,
+    SchedulerBusy,
+    UnknownNode,
+    UnknownTopic,
+)
+from horus_core.graph import NodeSpec, build_graph, positive_number
+from horus_core.inline import Inline
+from horus_core.node import Node, checked_rate
+from horus_core.placement import place, usable_cores
+from horus_core.recording import sessions
+from horus_core.recording.request import RecordingRequest
+from horus_core.runner import RunOptions, bucket_start
+from horus_core.schedule import tick_count
+from horus_core.supervisor import Output, Plan, Supervisor, print_line
+
+if TYPE_CHECKING:
+    from horus_core.recording.reader import Session
+
+_log = logging.getLogger("horus")
+EXECUTIONS = ("process", "inline")
+
+
+class Interrupted(SystemExit, KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended a run, in order. Caught as KeyboardInterrupt; uncaught, the exit code is 130 or 143."""
+
+
+class Scheduler:
+    """Runs a graph of nodes.
+
+    Args:
+        tick_rate: the graph's rate in Hz; the fastest node's, if that is more.
+        rt: SCHED_FIFO with each node's priority and locked memory, as far as the machine grants it.
+        deterministic: virtual time, nobody is ever late, the same inputs give the same outputs.
+        blackbox_mb: size of the flight recorder in MB; 0 for none.
+        watchdog_ms: milliseconds after which a node stuck in a tick is killed; 0 for never.
+        recording: True, or the name of the session to record.
+        name: of the graph.
+        cores: cores to use.
+        max_deadline_misses: misses of one node after which the graph ends.
+        verbose: log what the supervisor does.
+        execution: "process" (each node has its own) or "inline"; HORUS_EXECUTION overrides the default.
+        pace: False releases ticks as fast as the graph finishes them; only with `deterministic` or in a replay.
+        seed: of the generators behind ``horus.rng_float()``.
+
+    Raises:
+        InvalidValue: an argument is not what it must be.
+
+    Example:
+        >>> scheduler = Scheduler(tick_rate=100, execution="inline", deterministic=True, pace=False)
+        >>> scheduler.add(Node(name="sensor", tick=lambda node: node.send("reading", 1.0), pubs=["reading"], rate=100))
+        Scheduler('horus', idle, nodes: sensor)
+        >>> scheduler.run(duration=0.05)
+        >>> scheduler.current_tick()
+        5
+    """
+
+    def __init__(
+        self,
+        *,
+        tick_rate: float | None = None,
+        rt: bool = False,
+        deterministic: bool = False,
+        blackbox_mb: int = 0,
+        watchdog_ms: float = 0,
+        recording: bool | str = False,
+        name: str | None = None,
+        cores: Sequence[int] | None = None,
+        max_deadline_misses: int | None = None,
+        verbose: bool = False,
+        execution: str | None = None,
+        pace: bool = True,
+        seed: int = 0,
+    ) -> None:
+        execution = execution or os.environ.get("HORUS_EXECUTION") or "process"
+        if execution not in EXECUTIONS:
+            raise InvalidValue("Scheduler execution", repr(execution), "'process' or 'inline'")
+        if not pace and not deterministic:
+            raise InvalidValue("Scheduler pace", "False without deterministic=True", "both, or real time")
+        self._given_rate = None if tick_rate is None else checked_rate("Scheduler tick_rate", tick_rate)
+        self._rt, self._deterministic, self._execution, self._pace, self._seed = rt, deterministic, execution, pace, seed
+        self._blackbox_mb = _count("Scheduler blackbox_mb", blackbox_mb)
+        self._watchdog = 0.0 if watchdog_ms == 0 else positive_number("Scheduler watchdog_ms", watchdog_ms, "(milliseconds)") / 1e3
+        self._max_misses = None if max_deadline_misses is None else _count("Scheduler max_deadline_misses", max_deadline_misses)
+        self._recording = recording
+        self._name = name or "horus"
+        self._cores = usable_cores(cores)
+        if verbose:
+            logging.getLogger("horus").setLevel(logging.DEBUG)
+        self._nodes: dict[str, Node] = {}
+        self._replayed: dict[str, tuple[Session, NodeSpec]] = {}
+        self._session: Session | None = None
+        self._start_tick: int | None = None
+        self._stop_tick: int | None = None
+        self._speed: float | None = None
+        self._loop = False
+        self._free = False
+        self._overrides: dict[tuple[str, str], Any] = {}
+        self._engine: Supervisor | Inline | None = None
+        self._state = "idle"
+        self._last_tick: int | None = None  # of the replay
+        self._paths: list[str] = []
+        self._snapshot: dict[str, dict[str, Any]] = {}
+        self._next_tick = 0
+        self._degraded: list[str] = []
+        self._signal = 0
+        self._totals: dict[str, int] = {}
+        self._output: Output = print_line
+
+    def __repr__(self) -> str:
+        return f"Scheduler({self._name!r}, {self._state}, nodes: {', '.join(self.get_node_names()) or 'none'})"
+
+    def __enter__(self) -> Scheduler:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # What runs.
+
+    def add(self, node: Node) -> Scheduler:
+        """Adds a node; in a replay it takes the place of the recorded node of its name.
+
+        Returns:
+            The scheduler, for chaining.
+
+        Raises:
+            DuplicateNode: there is one of that name.
+        """
+        if not isinstance(node, Node):
+            raise InvalidValue("what add() got", repr(node), "a horus.Node")
+        self._must_be_idle("cannot add a node")
+        if node.name in self._nodes:
+            raise DuplicateNode(node.name)
+        self._replayed.pop(node.name, None)
+        self._nodes[node.name] = node
+        return self
+
+    @staticmethod
+    def replay_from(path: str | os.PathLike[str], **options: Any) -> Scheduler:
+        """A scheduler that replays a whole session: every recorded node becomes a replayed one.
+
+        Args:
+            path: the session's ``scheduler@...`` file, or its folder.
+            options: as for the constructor.
+
+        Raises:
+            RecordingMissing, NotARecording, RecordingDamaged, RecordingTooNew: see their words.
+        """
+        from horus_core import replay
+
+        session = replay.open_scheduler_file(path)
+        scheduler = Scheduler(**options)
+        scheduler._replay_session(session)
+        replay.check_range(session, None, None)
+        for record in session.graph.nodes:
+            scheduler._replayed[record.name] = (session, replay.replayed_spec(record, session.graph.tick_rate))
+        external = replay.external_spec(session)
+        if external is not None:
+            scheduler._replayed[external.name] = (session, external)
+        return scheduler
+
+    def add_replay(self, path: str | os.PathLike[str], priority: int = 0) -> Scheduler:
+        """Adds one recorded node, which sends what it sent then, while others run live.
+
+        Args:
+            path: the node's file.
+            priority: its `order` in the graph; 0 for the one it was recorded with.
+
+        Raises:
+            RecordingMissing, NotARecording, RecordingDamaged, RecordingTooNew: see their words.
+            DuplicateNode: there is one of that name.
+        """
+        from dataclasses import replace
+
+        from horus_core import replay
+
+        self._must_be_idle("cannot add a replayed node")
+        session, name = replay.open_node_file(path)
+        if name in self._nodes or name in self._replayed:
+            raise DuplicateNode(name)
+        self._replay_session(session)
+        record = session.nodes.get(name)
+        spec = replay.replayed_spec(record, session.graph.tick_rate) if record else replay.external_spec(session)
+        if spec is not None:
+            self._replayed[name] = (session, replace(spec, order=priority) if priority else spec)
+        return self
+
+    def _replay_session(self, session: Session) -> None:
+        rate = session.graph.tick_rate
+        if self._session is not None and self._session.graph.tick_rate != rate:
+            raise InvalidValue(
+                f"the tick rate of session {session.name!r}", f"{rate:g} Hz", f"{self._session.graph.tick_rate:g} Hz, as the other recording"
+            )
+        if self._session is None and self._given_rate not in (None, rate):
+            _log.warning("tick_rate=%g is ignored: the ticks are those of the recording, %g Hz", self._given_rate, rate)
+        self._session = self._session or session
+
+    # How it is replayed.
+
+    def start_at_tick(self, tick: int) -> Scheduler:
+        """Starts the replay at `tick`. Raises ReplayRange if the recording does not have it."""
+        self._start_tick = self._checked_tick("start_at_tick", tick)
+        self._check_range()
+        return self
+
+    def stop_at_tick(self, tick: int) -> Scheduler:
+        """Ends the replay after `tick`. Raises ReplayRange if that is before its start."""
+        self._stop_tick = self._checked_tick("stop_at_tick", tick)
+        self._check_range()
+        return self
+
+    def _checked_tick(self, what: str, tick: Any) -> int:
+        if isinstance(tick, bool) or not isinstance(tick, int) or tick < 0:
+            raise InvalidValue(f"the tick of {what}", repr(tick), "a whole number, 0 or more")
+        self._must_be_idle(f"cannot {what}")
+        return tick
+
+    def _check_range(self) -> None:
+        if self._session is not None:
+            from horus_core.replay import check_range
+
+            check_range(self._session, self._start_tick, self._stop_tick)
+
+    def set_replay_speed(self, speed: float) -> Scheduler:
+        """Sets the speed: 1 as recorded, 0.01 to 100 times that, or 0 for as fast as possible."""
+        from horus_core.replay import check_speed
+
+        self._speed = check_speed(speed)
+        return self
+
+    def set_replay_loop(self, loop: bool = True) -> Scheduler:
+        """Starts over when the recording ends, until it is stopped or `duration` is over."""
+        self._loop = bool(loop)
+        return self
+
+    def set_replay_schedule(self, schedule: str) -> Scheduler:
+        """Sets when a live node runs that the recording also knows.
+
+        Args:
+            schedule: "recorded" (in the ticks in which it ran then) or "free" (in all of its ticks).
+        """
+        if schedule not in ("recorded", "free"):
+            raise InvalidValue("the replay schedule", repr(schedule), "'recorded' or 'free'")
+        self._free = schedule == "free"
+        return self
+
+    def set_replay_override(self, node_name: str, output_name: str, value: Any) -> Scheduler:
+        """Replaces what a replayed node sends on a topic.
+
+        Args:
+            node_name: the replayed node.
+            output_name: one of its topics.
+            value: bytes are delivered as those bytes; a callable gets the recorded value and returns the new one; any other
+                value is sent as it is.
+
+        Raises:
+            UnknownNode, UnknownTopic: the recording has no such node, or the node no such topic.
+        """
+        if node_name not in self._replayed:
+            raise UnknownNode("the replay", node_name, tuple(self._replayed))
+        topics = tuple(topic.name for topic in self._replayed[node_name][1].pubs)
+        if output_name not in topics:
+            raise UnknownTopic(node_name, "send", output_name, topics)
+        self._overrides[node_name, output_name] = value
+        return self
+
+    # Running.
+
+    def run(self, duration: float | None = None) -> None:
+        """Runs the graph until `duration` is over, the replay ends, a node asks to stop, or Ctrl-C.
+
+        Args:
+            duration: seconds of the graph's time: exactly ``duration * rate`` ticks are released. None: no limit.
+
+        Raises:
+            EmptyGraph: there are no nodes.
+            StartFailed, NodeFailed: a node did not start, or ended the graph; its own traceback is in the message.
+            SchedulerBusy: it runs already.
+            Interrupted: Ctrl-C ended it; everything was stopped in order and the recording kept.
+        """
+        ticks = None if duration is None else self._ticks_of(duration)
+        if self._state == "running":
+            raise SchedulerBusy("cannot run", "running already; one run at a time, or another Scheduler")
+        with self._handling_signals():
+            try:
+                engine = self._ensure_engine(stepping=False)
+                self._advance(engine, ticks)
+            finally:
+                self._finish()
+        self._raise_if_interrupted()
+
+    def tick_once(self, node_names: Sequence[str] | None = None) -> None:
+        """Runs exactly one tick of all nodes, then returns; the processes stay until :meth:`stop`.
+
+        Args:
+            node_names: accepted for compatibility; a tick is one of the whole graph.
+        """
+        self._step(1, paced=False)
+
+    def tick_for(self, duration: float, node_names: Sequence[str] | None = None) -> None:
+        """Runs for `duration` seconds, then returns; the processes stay until :meth:`stop`.
+
+        Args:
+            duration: seconds.
+            node_names: as for :meth:`tick_once`.
+        """
+        self._step(self._ticks_of(duration), paced=True)
+
+    def _step(self, ticks: int, paced: bool) -> None:
+        if self._state == "running":
+            raise SchedulerBusy("cannot tick", "running already")
+        with self._handling_signals():
+            done = False
+            try:
+                engine = self._ensure_engine(stepping=True)
+                self._advance(engine, ticks, paced)
+                done = not self._signal
+            finally:
+                if not done:
+                    self._finish()
+        self._raise_if_interrupted()
+
+    def _advance(self, engine: Supervisor | Inline, ticks: int | None, paced: bool = True) -> None:
+        last = None if ticks is None else self._next_tick + ticks - 1
+        if self._last_tick is not None and not self._loop:
+            last = self._last_tick if last is None else min(last, self._last_tick)
+        period = engine.plan.period_ns if paced else 0.0
+        self._state = "running"
+        try:
+            engine.run(last, period)
+        finally:
+            self._state = "stepping"
+            ended_early = last is None or engine.stopping or engine.control[H_STOP_ASKED]
+            self._next_tick = int(engine.control[H_RELEASED] if ended_early else last) + 1
+            self._take_snapshot()
+
+    def _ensure_engine(self, stepping: bool) -> Supervisor | Inline:
+        if self._engine is None:
+            plan = self._plan(stepping)
+            self._engine = engine = Inline(plan, self._handles()) if self._execution == "inline" else Supervisor(plan)
+            self._next_tick = plan.options.first_tick
+            try:
+                engine.start()
+            finally:
+                self._paths = list(engine.paths)
+        return self._engine
+
+    def _handles(self) -> dict[str, Node]:
+        from horus_core.node import attached_node
+
+        return {**{name: attached_node(name) for name in self._replayed}, **self._nodes}
+
+    def stop(self) -> None:
+        """Ends the graph: every node's ``shutdown`` runs, the recording is closed. From another thread it asks for that."""
+        if self._state == "running" and self._engine is not None:
+            self._engine.stopping = True
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
+        try:
+            engine.stop()
+        finally:
+            self._paths = list(engine.paths) or self._paths
+            self._state = "stopped"
+
+    # Ctrl-C.
+
+    @contextlib.contextmanager
+    def _handling_signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the run in order; a second one at once."""
+        self._signal = 0
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if self._signal:
+            raise KeyboardInterrupt
+        self._signal = number
+        if self._engine is not None:
+            self._engine.stopping = True
+
+    def _raise_if_interrupted(self) -> None:
+        if self._signal:
+            kept = f"; the recording is kept: {Path(self._paths[0]).parent}" if self._paths else ""
+            print(f"horus: stopped by {signal.Signals(self._signal).name} after tick {self._next_tick - 1}{kept}", file=sys.stderr)
+            raise Interrupted(128 + self._signal)
+
+    # The plan.
+
+    def _plan(self, stepping: bool) -> Plan:
+        if not self._nodes and not self._replayed:
+            raise EmptyGraph()
+        specs = self._specs()
+        rate = self._session.graph.tick_rate if self._session is not None else self._tick_rate_of(specs)
+        graph = build_graph(specs, rate)
+        if graph.tick_rate > rate and self._session is not None:
+            fast = max((node for node in graph.nodes if not node.replayed), key=lambda node: node.rate)
+            raise InvalidValue(
+                f"node {fast.name!r}: rate", f"{fast.rate:g} Hz", f"at most {rate:g} Hz, the rate of the recording's ticks"
+            )
+        replaying = self._session is not None
+        lockstep = replaying or self._deterministic or stepping
+        first, self._last_tick = 0, None
+        sources: dict[str, Any] = {}
+        skips: dict[str, Any] = {}
+        visibles: dict[str, Any] = {}
+        if self._session is not None:
+            from horus_core import replay
+
+            first, self._last_tick = replay.check_range(self._session, self._start_tick, self._stop_tick)
+            held = {name: session for name, (session, _) in self._replayed.items()}
+            sources = replay.sources_for(held, graph, first, self._last_tick, self._loop, self._overrides)
+            if not self._free:
+                skips, visibles = replay.past_of(self._session, graph, list(self._nodes))
+        recorded = self._session.graph if self._session else None
+        options = RunOptions(
+            first_tick=first,
+            lockstep=lockstep,
+            seed=recorded.seed if recorded else self._seed,
+            epoch_ns=recorded.epoch_ns if recorded else 0,
+            recorded=bool(self._wanted_session()),
+            deterministic=self._deterministic or replaying,
+            skips=skips,
+            visibles=visibles,
+        )
+        speed = 1.0 if self._speed is None else self._speed
+        unpaced = (lockstep and not self._pace) or (replaying and speed == 0)
+        return Plan(
+            name=self._name,
+            graph=graph,
+            callbacks={name: node.callbacks for name, node in self._nodes.items()},
+            sources=sources,
+            options=options,
+            placement=place(graph, self._cores),
+            period_ns=0.0 if unpaced else 1e9 / graph.tick_rate / (speed if replaying else 1.0),
+            recording=self._recording_request(graph, options),
+            rt=self._rt,
+            watchdog=self._watchdog,
+            script=_script(),
+            output=self._output,
+        )
+
+    def _specs(self) -> list[NodeSpec]:
+        """All nodes; those of the recording in its order, so that the graph is the one that was recorded."""
+        specs = [spec for _, spec in self._replayed.values()] + [node.spec for node in self._nodes.values()]
+        if self._session is None:
+            return specs
+        known = [node.name for node in self._session.graph.nodes]
+        return sorted(specs, key=lambda spec: known.index(spec.name) if spec.name in known else len(known))
+
+    def _tick_rate_of(self, specs: Sequence[NodeSpec]) -> float:
+        return 1000.0 if self._given_rate is None else self._given_rate
+
+    def _ticks_of(self, duration: Any) -> int:
+        seconds = positive_number("the duration", duration, "(seconds)")
+        if self._session is not None:
+            return tick_count(seconds, self._session.graph.tick_rate)
+        rates = [node.spec.rate for node in self._nodes.values() if node.spec.on is None]
+        return tick_count(seconds, max([self._tick_rate_of(()), *rates]))
+
+    def _wanted_session(self) -> bool | str:
+        return os.environ.get("HORUS_RECORD") or self._recording
+
+    def _recording_request(self, graph: Any, options: RunOptions) -> RecordingRequest | None:
+        wanted = self._wanted_session()
+        if not wanted:
+            return None
+        base = self._name if self._name != "horus" else Path(_script()).stem or "horus"
+        name = wanted if isinstance(wanted, str) else sessions.free_session_name(base)
+        folder = sessions.new_session_folder(name)
+        replayed = self._session.name if self._session is not None else ""
+        return RecordingRequest(folder.name, folder, graph, options, _script(), replayed)
+
+    # Asking.
+
+    def status(self) -> str:
+        """ "idle", "running", "stepping" (between two calls of tick_once or tick_for) or "stopped"."""
+        return self._state
+
+    def current_tick(self) -> int:
+        """How many ticks have been released: the number of the next tick."""
+        if self._engine is not None and self._state == "running":
+            return int(self._engine.control[H_RELEASED]) + 1
+        return self._next_tick
+
+    def is_running(self) -> bool:
+        """Whether a run is under way."""
+        return self._state == "running"
+
+    def is_recording(self) -> bool:
+        """Whether it records: while it runs if a recording is made, otherwise whether the next run will be recorded."""
+        return bool(self._wanted_session())
+
+    def is_replaying(self) -> bool:
+        """Whether any node is replayed."""
+        return bool(self._replayed)
+
+    def scheduler_name(self) -> str:
+        """The graph's name."""
+        return self._name
+
+    def has_node(self, node_name: str) -> bool:
+        """Whether there is a node of that name, live or replayed."""
+        return node_name in self._nodes or node_name in self._replayed
+
+    def get_node_names(self) -> list[str]:
+        """The names of all nodes."""
+        return [*self._replayed, *self._nodes]
+
+    def get_node_count(self) -> int:
+        """The number of nodes."""
+        return len(self._replayed) + len(self._nodes)
+
+    def get_all_nodes(self) -> list[dict[str, Any]]:
+        """What :meth:`get_node_stats` says, for every node."""
+        return [self.get_node_stats(name) for name in self.get_node_names()]
+
+    def get_node_info(self, node_name: str) -> int | None:
+        """A node's `order`, None if there is no such node."""
+        return self._spec(node_name).order if self.has_node(node_name) else None
+
+    def get_node_stats(self, node_name: str) -> dict[str, Any]:
+        """Counters of one node, of the current or the last run.
+
+        Returns:
+            name, order, rate_hz, priority, pid, core, state, total_ticks, successful_ticks, failed_ticks, errors_count,
+            deadline_misses, budget_overruns, restarts, messages_sent, bytes_sent, messages_received, messages_dropped, and
+            busy times in milliseconds: avg_, min_, max_, last_, p50_ and p99_tick_duration_ms.
+
+        Raises:
+            UnknownNode: there is no such node.
+        """
+        spec = self._spec(node_name)
+        if self._engine is not None and self._state == "running":
+            self._take_snapshot()
+        facts = self._snapshot.get(node_name) or _no_facts()
+        return {"name": node_name, "order": spec.order, "rate_hz": spec.rate, "priority": spec.priority, **facts}
+
+    def _spec(self, node_name: str) -> NodeSpec:
+        if node_name in self._nodes:
+            return self._nodes[node_name].spec
+        if node_name in self._replayed:
+            return self._replayed[node_name][1]
+        raise UnknownNode("the scheduler", node_name, tuple(self.get_node_names()))
+
+    def set_node_rate(self, node_name: str, rate: float) -> Scheduler:
+        """Sets a node's rate in Hz, before it runs."""
+        from dataclasses import replace
+
+        self._must_be_idle("cannot change a rate")
+        self._spec(node_name)
+        if node_name not in self._nodes:
+            raise InvalidValue(f"node {node_name!r}", "replayed", "a live node; a replayed one keeps its recorded ticks")
+        node = self._nodes[node_name]
+        node.spec = replace(node.spec, rate=checked_rate(f"node {node_name!r}: rate", rate))
+        return self
+
+    def set_tick_budget(self, node_name: str, budget_us: float) -> Scheduler:
+        """Sets a node's budget in microseconds, before it runs."""
+        from dataclasses import replace
+
+        self._must_be_idle("cannot change a budget")
+        self._spec(node_name)
+        budget = positive_number(f"node {node_name!r}: budget", budget_us, "(microseconds)") * 1e-6
+        if node_name in self._nodes:
+            node = self._nodes[node_name]
+            node.spec = replace(node.spec, budget=budget)
+        return self
+
+    def safety_stats(self) -> dict[str, Any]:
+        """Deadline misses, budget overruns, restarts, errors and late releases of the whole graph, and whether each is 0."""
+        nodes = self.get_all_nodes()
+        totals = {
+            key: sum(node[key] for node in nodes)
+            for key in ("deadline_misses", "budget_overruns", "restarts", "errors_count", "messages_dropped")
+        }
+        return {
+            "state": self._state,
+            **totals,
+            "late_releases": self._totals.get("slips", 0),
+            "health": {node["name"]: "ok" if not node["errors_count"] + node["deadline_misses"] else "degraded" for node in nodes},
+        }
+
+    def capabilities(self) -> dict[str, Any]:
+        """What this machine grants: cores, real-time priority, memory lock, shared memory."""
+        from horus_core.machine import capabilities
+
+        return capabilities()
+
+    def has_full_rt(self) -> bool:
+        """Whether real-time priority and memory lock are both granted."""
+        found = self.capabilities()
+        return bool(found["realtime_priority"] and found["memory_lock"])
+
+    def degradations(self) -> list[str]:
+        """What was asked for and not granted in the current or the last run, one line each."""
+        return list(self._engine.degradations) if self._engine is not None else list(self._degraded)
+
+    # Recordings.
+
+    def stop_recording(self) -> list[str]:
+        """The files of the recording, closed, the ``scheduler@...`` file first. Ends a run that is only stepping.
+
+        Returns:
+            An empty list, and one warning that says why, if nothing was recorded.
+        """
+        if self._state == "running":
+            raise SchedulerBusy("cannot stop the recording", "running; it ends with the run, or call stop() first")
+        self._finish()
+        if not self._wanted_session():
+            _log.warning("stop_recording() is empty: recording=True was not set in Scheduler(...)")
+            return []
+        if not self._paths:
+            _log.warning("stop_recording() is empty: the scheduler did not run; call run(duration=...) before it")
+            return []
+        return list(self._paths)
+
+    def list_recordings(self) -> list[str]:
+        """The names of all recorded sessions.
+
+        Returns:
+            An empty list, and one warning that says why, without ``recording=True``.
+        """
+        if not self._wanted_session():
+            _log.warning("list_recordings() is empty: recording=True was not set in Scheduler(...)")
+            return []
+        return sessions.session_names()
+
+    def delete_recording(self, name: str) -> bool:
+        """Deletes a session. Returns whether there was one; raises InvalidValue for what cannot be a name."""
+        from horus_core.recording.sessions import delete_session
+
+        return delete_session(name)
+
+    def _must_be_idle(self, what: str) -> None:
+        if self._engine is not None:
+            raise SchedulerBusy(what, f"{self._state}; do it before the first tick, or after stop()")
+
+    def _take_snapshot(self) -> None:
+        """Keeps the counters, which go with the processes."""
+        engine = self._engine
+        if engine is None or not hasattr(engine, "control"):
+            return
+        control, layout = engine.control, engine.layout
+        self._totals = {"slips": int(control[H_SLIPS]), "stop_asked": int(control[H_STOP_ASKED])}
+        self._degraded = list(engine.degradations)
+        for position, node in enumerate(engine.plan.graph.nodes):
+            row = layout.node(position)
+            start = layout.histogram(position)
+            self._snapshot[node.name] = _facts(
+                [int(word) for word in control[row : row + 32]],
+                [int(word) for word in control[start : start + BUCKETS]],
+                engine.plan.placement.nodes[position],
+            )
+
+
+_STATES = ("starting", "ready", "stopped", "failed", "dead")
+
+
+def _no_facts() -> dict[str, Any]:
+    return {**_facts([0] * 32, [0] * BUCKETS, -1), "state": "idle", "core": None}
+
+
+def _facts(row: Sequence[int], histogram: Sequence[int], core: int) -> dict[str, Any]:
+    ticks = row[N_TICKS]
+    return {
+        "pid": row[N_PID],
+        "core": core,
+        "state": _STATES[row[N_STATE]],
+        "total_ticks": ticks,
+        "successful_ticks": max(0, ticks - row[N_ERRORS]),
+        "failed_ticks": row[N_ERRORS],
+        "errors_count": row[N_ERRORS],
+        "last_tick": row[N_FINISHED],
+        "deadline_misses": row[N_MISSES],
+        "budget_overruns": row[N_OVERRUNS],
+        "restarts": row[N_RESTARTS],
+        "messages_sent": row[N_SENT],
+        "bytes_sent": row[N_SENT_BYTES],
+        "messages_received": row[N_RECEIVED],
+        "messages_dropped": row[N_DROPPED],
+        "avg_tick_duration_ms": row[N_BUSY] / ticks * 1e-6 if ticks else 0.0,
+        "min_tick_duration_ms": row[N_BUSY_MIN] * 1e-6 if ticks else 0.0,
+        "max_tick_duration_ms": row[N_BUSY_MAX] * 1e-6,
+        "last_tick_duration_ms": row[N_BUSY_LAST] * 1e-6,
+        "p50_tick_duration_ms": percentile(histogram, 0.5) * 1e-6,
+        "p99_tick_duration_ms": percentile(histogram, 0.99) * 1e-6,
+    }
+
+
+def percentile(histogram: Sequence[int], share: float) -> float:
+    """The duration in ns below which `share` of the ticks stayed, from a histogram with four buckets per power of two."""
+    total = sum(histogram)
+    seen = 0
+    for bucket, count in enumerate(histogram):
+        seen += count
+        if total and seen >= share * total:
+            return (bucket_start(bucket) + bucket_start(bucket + 1)) / 2
+    return 0.0
+
+
+def _count(what: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidValue(what, repr(value), "a whole number, 0 or more")
+    return value
+
+
+def _script() -> str:
+    """The path of the script that runs, '' if there is none (an interactive session)."""
+    main = sys.modules.get("__main__")
+    path = getattr(main, "__file__", None)
+    return os.path.abspath(path) if path else ""
+
+
+def run(
+    *nodes: Node,
+    duration: float | None = None,
+    tick_rate: float | None = None,
+    rt: bool = False,
+    deterministic: bool = False,
+    watchdog_ms: float = 0,
+    blackbox_mb: int = 0,
+    recording: bool | str = False,
+    name: str | None = None,
+    cores: Sequence[int] | None = None,
+    max_deadline_misses: int | None = None,
+    verbose: bool = False,
+    execution: str | None = None,
+    pace: bool = True,
+    seed: int = 0,
+) -> None:
+    """Runs `nodes`, with a scheduler made of the other arguments, see :class:`Scheduler`.
+
+    Args:
+        nodes: in execution order where `order` does not say.
+        duration: seconds; None for until Ctrl-C.
+
+    Example:
+        >>> run(Node(name="once", tick=lambda: None, rate=10), duration=0.1, execution="inline")
+    """
+    scheduler = Scheduler(
+        tick_rate=tick_rate,
+        rt=rt,
+        deterministic=deterministic,
+        watchdog_ms=watchdog_ms,
+        blackbox_mb=blackbox_mb,
+        recording=recording,
+        name=name,
+        cores=cores,
+        max_deadline_misses=max_deadline_misses,
+        verbose=verbose,
+        execution=execution,
+        pace=pace,
+        seed=seed,
+    )
+    for node in nodes:
+        scheduler.add(node)
+    scheduler.run(duration=duration)

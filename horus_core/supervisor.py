@@ -1,0 +1,573 @@
+"""Starts a graph's processes, looks after them, and ends them in order.
+
+The supervisor is the process that runs the graph: it owns the graph's names in /dev/shm, prints what nodes print, applies
+failure policies, and writes every event into the events lane. All that happens between two ticks, in the coordinator's
+thread; there is no other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from horus_core import memory as shm
+from horus_core.control import (
+    ENDED,
+    FREE,
+    H_EPOCH,
+    H_LOCKSTEP,
+    H_RELEASED,
+    H_STATE,
+    H_STOP,
+    H_SUPERVISOR,
+    N_BUDGET,
+    N_CORE,
+    N_CURRENT,
+    N_PID,
+    N_RESTARTS,
+    N_STARTED,
+    N_STATE,
+    NEVER,
+    RUNNING,
+    STOPPING,
+    W_DEAD,
+    W_READY,
+    W_STARTING,
+    Layout,
+    create_control,
+)
+from horus_core.coordinator import Coordinator
+from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
+from horus_core.graph import Graph
+from horus_core.lane import LaneWriter
+from horus_core.memory import SharedMemory
+from horus_core.placement import Placement
+from horus_core.process import Child, exit_reason, pin, precise_timers, read_available
+from horus_core.recording.request import RecordingRequest
+from horus_core.runner import RunOptions
+from horus_core.runtime import RunningGraph, RunningLane, RunningNode, announce, withdraw
+from horus_core.shipping import dump, dump_callbacks, large_parts
+from horus_core.values import RAW
+from horus_core.worker import Boot
+
+START_SECONDS = 60.0  # for all inits together
+STOP_SECONDS = 3.0  # for shutdown callbacks, then SIGTERM
+TERM_SECONDS = 1.0  # then SIGKILL
+RECORDER_SECONDS = 60.0  # for the rest to be written
+BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0
+RESTARTS_MOST, RESTARTS_WINDOW = 5, 60.0
+_WATCHDOG_EVERY = 0.02
+
+_log = logging.getLogger("horus")
+
+Output = Callable[[str, str], None]  # node, line
+
+
+def print_line(node: str, line: str) -> None:
+    """Prints a node's line with its name before it."""
+    print(f"[{node}] {line}", flush=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about a run that is settled before it starts.
+
+    Attributes:
+        callbacks: per node name, its callbacks by role.
+        sources: per replayed node, its source; shipped with cloudpickle.
+        period_ns: time between two releases; 0 for as fast as can be.
+        watchdog: seconds for nodes that do not give their own, 0 for none.
+    """
+
+    name: str
+    graph: Graph
+    callbacks: Mapping[str, dict[str, Any]]
+    sources: Mapping[str, Any]
+    options: RunOptions
+    placement: Placement
+    period_ns: float
+    recording: RecordingRequest | None = None
+    rt: bool = False
+    watchdog: float = 0.0
+    script: str = ""
+    output: Output = print_line
+
+
+@dataclass
+class _Worker:
+    """A node's process, over its restarts."""
+
+    child: Child | None = None
+    partial: bytes = b""
+    failure: tuple[int, str] | None = None  # tick and traceback that it reported before it ended
+    refusal: tuple[str, str] | None = None  # what kept it from starting, and the traceback
+    ready: bool = False
+    restarts: list[float] = field(default_factory=list)
+    restart_at: float | None = None
+    log: Any = None
+
+
+class Supervisor:
+    """One graph's processes.
+
+    Args:
+        plan: what to run.
+
+    Attributes:
+        stopping: whether the graph is to end.
+        failure: what ended it, if a node did.
+        degradations: what was asked for and not granted.
+        paths: files of the recording.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.stopping = False
+        self.failure: NodeFailed | None = None
+        self.degradations: list[str] = []
+        self.paths: list[str] = []
+        self.warned: set[tuple[str, ...]] = set()
+        self._workers = [_Worker() for _ in plan.graph.nodes]
+        self._recorder: Child | None = None
+        self._recorder_closed = False
+        self._announcement: Path | None = None
+        self._hold: int | None = None
+        self._watchdog_checked = 0.0
+        self._affinity = os.sched_getaffinity(0)
+
+    # Start.
+
+    def start(self) -> None:
+        """Starts every process; returns when all nodes are ready for the first tick.
+
+        Raises:
+            StartFailed: an ``init`` raised, or a process ended; whatever had started is stopped.
+            UnshippableCallable: see its words.
+            SharedMemoryFull: see its words.
+        """
+        plan, graph = self.plan, self.plan.graph
+        self._shipped = self._ship()
+        shm.sweep()
+        self.memory = SharedMemory.new()
+        self.layout = Layout.of(graph)
+        try:
+            self.control = create_control(self.memory, self.layout, plan.options.first_tick, plan.recording is not None)
+            self._hold = self.memory.hold()
+            self._make()
+            self._start_recorder()
+            for position in range(len(graph.nodes)):
+                self._spawn(position, plan.options.first_tick)
+            self._wait_until_ready()
+        except BaseException:
+            self.stopping = True
+            self.stop()
+            raise
+        self._announce()
+        # What can be pinned is this thread; the script's others stay where they are.
+        with contextlib.suppress(OSError):
+            pin([plan.placement.coordinator])
+        precise_timers()
+        self.control[H_STATE] = RUNNING
+        self.emit("start", nodes=[node.name for node in graph.nodes])
+
+    def _ship(self) -> tuple[bytes, list[bytes], list[bytes | None]]:
+        graph, plan = self.plan.graph, self.plan
+        callbacks, sources = [], []
+        for node in graph.nodes:
+            source = plan.sources.get(node.name)
+            callbacks.append(dump_callbacks(node.name, dict(plan.callbacks[node.name]) if source is None else {}))
+            sources.append(None if source is None else dump(source))
+            if source is None and len(callbacks[-1]) > 1 << 20:
+                for path, size in large_parts(plan.callbacks[node.name]):
+                    _log.warning(
+                        "node %r carries %d bytes to its process in %s; load them in init instead", node.name, size, path
+                    )
+        return dump(graph), callbacks, sources
+
+    def _make(self) -> None:
+        plan, control = self.plan, self.control
+        control[H_SUPERVISOR], control[H_LOCKSTEP] = os.getpid(), int(plan.options.lockstep)
+        for position in range(len(plan.graph.nodes)):
+            self.memory.semaphore(f"go{position}", create=True)
+            if not plan.options.lockstep:
+                self.memory.semaphore(f"ticket{position}", create=True)
+        self._done = self.memory.semaphore("done", create=True)
+        self._events = LaneWriter(self.memory, control, self.layout, self.layout.events, 256)
+        self.coordinator = Coordinator(
+            plan.graph, self.memory, control, self.layout, self, plan.options.lockstep, plan.options.first_tick
+        )
+        self.coordinator.set_epoch(plan.options.first_tick, plan.options.epoch_ns or None)
+
+    def _start_recorder(self) -> None:
+        request = self.plan.recording
+        if request is None:
+            return
+        boot = request.boot(list(sys.path), self.memory.graph, self._shipped[0], list(self.plan.placement.recorder), self.epoch_ns)
+        self._recorder = Child(f"horus:recorder:{request.name}", "horus_core.recording.process", pickle.dumps(boot), capture=False)
+
+    @property
+    def epoch_ns(self) -> int:
+        """When tick 0 was released, ns since 1970."""
+        return int(self.control[H_EPOCH])
+
+    def _spawn(self, position: int, tick: int, restarted: bool = False) -> None:
+        plan, worker, row = self.plan, self._workers[position], self.layout.node(position)
+        node = plan.graph.nodes[position]
+        graph, callbacks, sources = self._shipped
+        boot = Boot(
+            path=list(sys.path),
+            argv=list(sys.argv),
+            graph_id=self.memory.graph,
+            graph=graph,
+            position=position,
+            callbacks=callbacks[position],
+            options=_with_epoch(plan.options, self.epoch_ns),
+            tick=tick,
+            restarted=restarted,
+            core=plan.placement.nodes[position],
+            priority=node.priority if plan.rt else None,
+            lock_memory=plan.rt,
+            source=sources[position],
+        )
+        worker.ready, worker.failure, worker.refusal, worker.partial, worker.restart_at = False, None, None, b"", None
+        self.control[row + N_STATE] = W_STARTING
+        self.control[row + N_BUDGET] = round((node.budget or 0) * 1e9)
+        worker.child = Child(f"horus:{node.name}", "horus_core.worker", pickle.dumps(boot))
+        self.control[row + N_PID] = worker.child.pid
+        self.control[row + N_CORE] = NEVER if boot.core is None else boot.core
+        if worker.log is None and plan.recording is not None:
+            worker.log = plan.recording.open_log(node.name)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not all(worker.ready for worker in self._workers) or (self._recorder is not None and not self.paths):
+            self.housekeep(0.02)
+            for position, worker in enumerate(self._workers):
+                if worker.refusal is not None:
+                    raise StartFailed(self.plan.graph.nodes[position].name, *worker.refusal)
+            if self.stopping:
+                raise KeyboardInterrupt
+            if time.monotonic() > deadline:
+                late = next((each for each, worker in enumerate(self._workers) if not worker.ready), 0)
+                raise StartFailed(
+                    self.plan.graph.nodes[late].name, f"its init has not returned after {START_SECONDS:g} s; make it shorter", ""
+                )
+
+    def _announce(self) -> None:
+        plan, graph = self.plan, self.plan.graph
+        request = plan.recording
+        self._announcement = announce(
+            RunningGraph(
+                id=self.memory.graph,
+                name=plan.name,
+                pid=os.getpid(),
+                started_ns=time.time_ns(),
+                tick_rate=graph.tick_rate,
+                script=plan.script,
+                session=request.name if request else "",
+                logs=str(request.folder / "logs") if request else "",
+                nodes=[
+                    RunningNode(
+                        node.name, node.rate, node.order, plan.placement.nodes[each], node.compute, node.failure_policy,
+                        node.replayed,
+                    )
+                    for each, node in enumerate(graph.nodes)
+                ],
+                lanes=[
+                    RunningLane(lane.topic, lane.node, lane.capacity, getattr(lane.kind, "__qualname__", ""), list(lane.readers))
+                    for lane in graph.lanes
+                ],
+            )
+        )  # fmt: skip
+
+    # While it runs.
+
+    def run(self, last_tick: int | None, period_ns: float) -> None:
+        """Releases ticks up to `last_tick`, see :meth:`Coordinator.run`.
+
+        Raises:
+            NodeFailed: a node ended the graph.
+        """
+        self.coordinator.run(last_tick, period_ns)
+        self.housekeep(0)
+        if self.failure is not None:
+            raise self.failure
+
+    def housekeep(self, seconds: float) -> None:
+        """Passes on output, takes reports, notices ends; for up to `seconds`, less if anything happened."""
+        poller = select.poll()
+        for worker in self._workers:
+            if worker.child is not None:
+                for descriptor in (worker.child.output, worker.child.reports, worker.child.pidfd):
+                    poller.register(descriptor, select.POLLIN)  # type: ignore[arg-type]
+        if self._recorder is not None:
+            poller.register(self._recorder.reports, select.POLLIN)
+            poller.register(self._recorder.pidfd, select.POLLIN)
+        now = time.monotonic()
+        restarts = [worker.restart_at - now for worker in self._workers if worker.restart_at is not None]
+        ready = {descriptor for descriptor, _ in poller.poll(max(0.0, min([seconds, *restarts])) * 1000)}
+        for position, worker in enumerate(self._workers):
+            if worker.child is not None and not ready.isdisjoint(
+                (worker.child.output, worker.child.reports, worker.child.pidfd)
+            ):
+                self._look_at(position, worker, worker.child.pidfd in ready)
+        if self._recorder is not None and not ready.isdisjoint((self._recorder.reports, self._recorder.pidfd)):
+            self._look_at_recorder(self._recorder.pidfd in ready)
+        now = time.monotonic()
+        for position, worker in enumerate(self._workers):
+            if worker.restart_at is not None and worker.restart_at <= now and not self.stopping:
+                self._restart(position)
+        if now - self._watchdog_checked > _WATCHDOG_EVERY:
+            self._watchdog_checked = now
+            self._check_watchdogs()
+
+    def _look_at(self, position: int, worker: _Worker, ended: bool) -> None:
+        assert worker.child is not None
+        self._pass_on(position, worker)
+        for report in worker.child.read_reports():
+            self._take_report(position, worker, report)
+        if ended and worker.child is not None:
+            code = worker.child.wait(1.0)
+            self._pass_on(position, worker, rest=True)
+            worker.child.close()
+            worker.child = None
+            self._ended(position, worker, code)
+
+    def _pass_on(self, position: int, worker: _Worker, rest: bool = False) -> None:
+        assert worker.child is not None and worker.child.output is not None
+        data = worker.partial + read_available(worker.child.output)
+        *lines, worker.partial = data.split(b"\n")
+        if rest and worker.partial:
+            lines, worker.partial = [*lines, worker.partial], b""
+        for line in lines:
+            self._print(position, worker, line.decode(errors="replace"))
+
+    def _print(self, position: int, worker: _Worker, line: str) -> None:
+        self.plan.output(self.plan.graph.nodes[position].name, line)
+        if worker.log is not None:
+            with contextlib.suppress(OSError):
+                worker.log.write(line + "\n")
+
+    def _take_report(self, position: int, worker: _Worker, report: tuple[Any, ...]) -> None:
+        kind, *facts = report
+        name = self.plan.graph.nodes[position].name
+        if kind == "ready":
+            worker.ready = True
+            if worker.restarts:
+                self.coordinator.bring_back(position)
+            self.emit("ready", position, pid=worker.child.pid if worker.child else 0)
+        elif kind == "log":
+            level, tick, message = facts
+            if level != "debug":
+                self._print(position, worker, f"{level} (tick {tick}): {message}")
+            elif worker.log is not None:
+                worker.log.write(f"{level} (tick {tick}): {message}\n")
+        elif kind == "not started":
+            trace, what, text = facts
+            worker.refusal = (f"{what}: {text}" if text else what, trace)
+        elif kind == "failed":
+            worker.failure = (facts[0], facts[1])
+            self.emit("error", position, facts[0], traceback=facts[1])
+        elif kind == "shutdown failed":
+            self._print(position, worker, f"error: its shutdown callback raised\n{facts[0]}")
+        elif kind == "degraded":
+            self.degradations.append(f"{name}: {facts[0]}")
+
+    def _ended(self, position: int, worker: _Worker, code: int | None) -> None:
+        """A worker's process has ended: applies the failure policy, unless that was wanted."""
+        node = self.plan.graph.nodes[position]
+        row = self.layout.node(position)
+        if not worker.ready and worker.refusal is None:
+            worker.refusal = (f"its process {exit_reason(code)} before it was ready", "")
+        if self.stopping or self.control[H_STOP]:
+            self.control[row + N_STATE] = W_DEAD
+            return
+        tick = worker.failure[0] if worker.failure else int(self.control[row + N_CURRENT])
+        tick = tick if tick >= 0 else int(self.control[H_RELEASED])
+        what = "raised an exception" if worker.failure else exit_reason(code)
+        trace = worker.failure[1] if worker.failure else ""
+        if worker.refusal is not None and worker.restarts:
+            what, trace = f"did not start again ({worker.refusal[0]})", worker.refusal[1]
+        elif worker.refusal is not None:
+            return  # _wait_until_ready says so
+        self.control[row + N_STATE] = W_DEAD
+        self.control[row + N_CURRENT] = NEVER
+        self.coordinator.take_out(position)
+        if not worker.failure:
+            self.emit("crash", position, tick, reason=what)
+        self._apply_policy(position, node.failure_policy, tick, what, trace)
+
+    def _apply_policy(self, position: int, policy: str, tick: int, what: str, trace: str) -> None:
+        node, worker = self.plan.graph.nodes[position], self._workers[position]
+        now = time.monotonic()
+        if policy == "restart" or (policy == "ignore" and not trace):
+            recent = [each for each in worker.restarts if now - each < RESTARTS_WINDOW]
+            if len(recent) < RESTARTS_MOST:
+                delay = min(BACKOFF_FIRST * 2 ** len(recent), BACKOFF_MOST)
+                worker.restarts = [*recent, now]
+                worker.restart_at = now + delay
+                self._tell(f"node {node.name!r} {what} in tick {tick}; restarting it in {delay:g} s", trace)
+                return
+            what = f"{what}, for the {len(recent) + 1}th time in {RESTARTS_WINDOW:g} s,"
+        elif policy in ("skip", "ignore"):
+            self._tell(f"node {node.name!r} {what} in tick {tick}; the graph goes on without it", trace)
+            self.emit("skip", position, tick)
+            return
+        self.failure = NodeFailed(node.name, tick, what, trace)
+        self.stopping = True
+
+    def _restart(self, position: int) -> None:
+        self.control[self.layout.node(position) + N_RESTARTS] += 1
+        self.emit("restart", position)
+        self._spawn(position, int(self.control[H_RELEASED]) + 1, restarted=True)
+
+    def settle(self) -> None:
+        while not self.stopping and any(
+            worker.restart_at is not None or (worker.child is not None and not worker.ready) for worker in self._workers
+        ):
+            self.housekeep(0.05)
+
+    def missed(self, position: int, tick: int) -> None:
+        node, graph = self.plan.graph.nodes[position], self.plan.graph
+        self.emit("miss", position, tick, deadline=graph.deadlines[position])
+        faster = [graph.nodes[each].name for each in graph.feeds[position] if graph.nodes[each].rate > node.rate]
+        if (node.name, "miss") not in self.warned and node.on_miss == "warn":
+            self.warned.add((node.name, "miss"))
+            advice = f"; {faster[0]!r} runs faster and waits for it" if faster else ""
+            self._tell(
+                f"node {node.name!r} missed its deadline of {graph.deadlines[position] * 1e3:g} ms in tick {tick}{advice}; "
+                f"compute=True or a longer deadline= helps (later misses are counted, not printed)"
+            )
+        if node.on_miss == "stop":
+            self.failure = NodeFailed(node.name, tick, f"missed its deadline of {graph.deadlines[position] * 1e3:g} ms", "")
+            self.stopping = True
+
+    def _check_watchdogs(self) -> None:
+        now = time.monotonic_ns()
+        for position, worker in enumerate(self._workers):
+            node, row = self.plan.graph.nodes[position], self.layout.node(position)
+            limit = node.watchdog or self.plan.watchdog
+            if not limit or worker.child is None or self.control[row + N_STATE] != W_READY:
+                continue
+            if self.control[row + N_CURRENT] != NEVER and now - self.control[row + N_STARTED] > limit * 1e9:
+                tick = int(self.control[row + N_CURRENT])
+                self.emit("watchdog", position, tick, limit=limit)
+                self._tell(f"node {node.name!r} is stuck in tick {tick} for more than {limit:g} s; killing it")
+                worker.child.signal(signal.SIGKILL)
+
+    def _tell(self, message: str, trace: str = "") -> None:
+        _log.warning("%s%s", message, f"\n{trace}" if trace else "")
+
+    def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:
+        """Writes an event into the recording."""
+        released = int(self.control[H_RELEASED]) if tick is None else tick
+        name = "" if position is None else self.plan.graph.nodes[position].name
+        row = (time.time_ns(), max(released, 0), name, event, detail)
+        self._events.put(RAW, msgspec.msgpack.encode(row), max(released, 0), max(released, 0))
+        self._events.commit()
+
+    def _look_at_recorder(self, ended: bool) -> None:
+        assert self._recorder is not None
+        for kind, *facts in self._recorder.read_reports():
+            if kind == "ready":
+                self.paths = list(facts[0])
+            elif kind == "closed":
+                self._recorder_closed = True
+            else:
+                self._tell(str(RecorderFailed(facts[0])))
+        if ended:
+            code = self._recorder.wait(1.0)
+            self._recorder.close()
+            self._recorder = None
+            if not self._recorder_closed:
+                if not self.paths:
+                    raise RecorderFailed(f"its process {exit_reason(code)} before it was ready")
+                self._release_recorder_floors()
+                self._tell(str(RecorderFailed(f"its process {exit_reason(code)}")))
+
+    def _release_recorder_floors(self) -> None:
+        for lane in range(self.layout.lanes):
+            self.control[self.layout.floor(lane, None)] = FREE
+
+    # Stop.
+
+    def stop(self) -> None:
+        """Ends every process, in order, each with its time limit, and removes the graph's names."""
+        if not hasattr(self, "control"):
+            self._clean_up()
+            return
+        control = self.control
+        try:
+            control[H_STATE] = STOPPING
+            control[H_STOP] = 1
+            for position in range(len(self._workers)):
+                with contextlib.suppress(Exception):
+                    self.memory.semaphore(f"go{position}").release()
+            self._wait_for_ends()
+            if hasattr(self, "_events"):
+                self.emit("end", tick=int(control[H_RELEASED]), reason="failure" if self.failure else "stop")
+            control[H_STATE] = ENDED
+            self._wait_for_recorder()
+        finally:
+            self._clean_up()
+
+    def _wait_for_ends(self) -> None:
+        for number, seconds in ((None, STOP_SECONDS), (signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, TERM_SECONDS)):
+            for position, worker in enumerate(self._workers):
+                if number is not None and worker.child is not None:
+                    name = self.plan.graph.nodes[position].name
+                    self._tell(f"node {name!r} has not ended yet; sending {number.name}")
+                    worker.child.signal(number)
+            deadline = time.monotonic() + seconds
+            while any(worker.child is not None for worker in self._workers) and time.monotonic() < deadline:
+                for position in range(len(self._workers)):
+                    with contextlib.suppress(Exception):
+                        self.memory.semaphore(f"go{position}").release()
+                self.housekeep(0.05)
+
+    def _wait_for_recorder(self) -> None:
+        deadline = time.monotonic() + RECORDER_SECONDS
+        while self._recorder is not None and time.monotonic() < deadline:
+            self.housekeep(0.1)
+        if self._recorder is not None:
+            self._tell(str(RecorderFailed(f"it has not finished writing after {RECORDER_SECONDS:g} s; ending it")))
+            self._recorder.signal(signal.SIGKILL)
+            self._recorder.wait(1.0)
+            self._recorder.close()
+            self._recorder = None
+
+    def _clean_up(self) -> None:
+        for worker in self._workers:
+            if worker.child is not None:
+                worker.child.signal(signal.SIGKILL)
+                worker.child.wait(1.0)
+                worker.child.close()
+                worker.child = None
+            if worker.log is not None:
+                worker.log.close()
+                worker.log = None
+        if self._announcement is not None:
+            withdraw(self._announcement)
+        if hasattr(self, "memory"):
+            self.memory.remove_all()
+        if self._hold is not None:
+            os.close(self._hold)
+            self._hold = None
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, self._affinity)
+
+
+def _with_epoch(options: RunOptions, epoch_ns: int) -> RunOptions:
+    return replace(options, epoch_ns=epoch_ns)

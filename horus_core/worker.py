@@ -1,0 +1,332 @@
+"""A node's process: waits for its turn, runs the node's tick, hands on.
+
+The protocol (docs/tick-protocol.md): the coordinator stores the released tick and posts the sources; a worker that finished
+tick k commits, stores ``finished = k`` and posts those that wait for it. Whoever wakes re-checks the words and waits again if
+it is not its turn, so a surplus post is harmless. Where time is real, each release of a node issues one ticket (a semaphore):
+the worker that finishes and the coordinator that declares it late both try to take it, and exactly one gets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import posix_ipc
+
+from horus_core.control import (
+    H_LOCKSTEP,
+    H_RELEASED,
+    H_STOP,
+    N_EXCUSED,
+    N_FINISHED,
+    N_LATE_DONE,
+    N_RESUME,
+    N_STATE,
+    NEVER,
+    W_FAILED,
+    W_READY,
+    W_STOPPED,
+    Layout,
+    fence,
+    open_control,
+)
+from horus_core.graph import Graph
+from horus_core.memory import SharedMemory
+from horus_core.node import adopt_node
+from horus_core.process import Reporter, enter_child, pin, precise_timers
+from horus_core.runner import LATE, NodeRunner, RunOptions, own_traceback
+from horus_core.schedule import NodeSchedule
+from horus_core.shipping import load
+
+POLL = 0.1  # seconds a worker sleeps at most before it looks whether it is still wanted
+_GARBAGE = 2000  # allocations after which a collection is due, between ticks
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a worker needs to know.
+
+    Attributes:
+        tick: the first tick that it may run in.
+        restarted: whether an earlier process ran this node in this graph.
+        source: for a replayed node, its source, instead of callbacks.
+    """
+
+    path: list[str]
+    argv: list[str]
+    graph_id: str
+    graph: bytes
+    position: int
+    callbacks: bytes
+    options: RunOptions
+    tick: int
+    restarted: bool
+    core: int | None
+    priority: int | None
+    lock_memory: bool
+    source: bytes | None = None
+
+
+def main() -> None:
+    """Entry point of the process."""
+    data, report, parent = enter_child(die_with_parent=True)
+    boot: Boot = pickle.loads(data)
+    sys.path[:] = boot.path
+    sys.argv[:] = boot.argv
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    worker = None
+    try:
+        worker = Worker(boot, report, parent)
+        worker.start()
+    except BaseException as problem:
+        report("not started", own_traceback(problem), type(problem).__name__, str(problem)[:500])
+        _leave(1)
+    code = worker.work()
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)  # threads that a node left behind must not keep its process
+
+
+class Worker:
+    """The loop around a NodeRunner in a process of its own."""
+
+    def __init__(self, boot: Boot, report: Reporter, parent: int) -> None:
+        self._boot, self._report, self._parent = boot, report, parent
+        memory = SharedMemory(boot.graph_id)
+        graph: Graph = load(boot.graph)
+        layout = Layout.of(graph)
+        position = boot.position
+        self._control = control = open_control(memory)
+        self._row = layout.node(position)
+        self._graph, self._layout, self._position = graph, layout, position
+        self._schedule = graph.schedules[position]
+        self._lockstep = bool(control[H_LOCKSTEP])
+        self._go = memory.semaphore(f"go{position}")
+        self._done = memory.semaphore("done")
+        self._ticket = None if self._lockstep else memory.semaphore(f"ticket{position}")
+        node = adopt_node(graph.nodes[position])
+        source = load(boot.source) if boot.source is not None else None
+        node.callbacks = load(boot.callbacks) if source is None else {}
+        self._runner = NodeRunner(
+            graph, position, node, memory, control, layout, boot.options, self._wait_for_recorder, self._log, source
+        )
+        self._needs = self._conditions()
+        hearers = graph.feeds[position] if self._lockstep else (*graph.feeds[position], *graph.delayed[position])
+        self._hearers = [(memory.semaphore(f"go{other}"), self._other_schedule(other)) for other in dict.fromkeys(hearers)]
+        self._ends = self._lockstep and (graph.nodes[position].compute or self._may_end_a_tick())
+
+    def _other_schedule(self, other: int) -> NodeSchedule | None:
+        """The schedule of `other`; None if it runs in every tick in which this node runs."""
+        theirs = self._graph.schedules[other]
+        return None if (theirs.jobs, theirs.ticks) in ((self._schedule.jobs, self._schedule.ticks), (1, 1)) else theirs
+
+    def _conditions(self) -> list[tuple[int, int, NodeSchedule | None, int]]:
+        """For each node to wait for: the words with its finished and excused ticks, its schedule, and 0 or 1 ticks back."""
+        graph, position = self._graph, self._position
+        waits = [(other, 0) for other in graph.waits[position]]
+        if not self._lockstep:
+            waits += [(other, 1) for other in range(len(graph.nodes)) if position in graph.delayed[other]]
+        found = []
+        for other, back in waits:
+            row = self._layout.node(other)
+            theirs = graph.schedules[other]
+            every = (theirs.jobs, theirs.ticks) == (1, 1)
+            same = not back and (theirs.jobs, theirs.ticks) == (self._schedule.jobs, self._schedule.ticks)
+            found.append((row + N_FINISHED, row + N_EXCUSED, None if every or same else theirs, back))
+        return found
+
+    def _may_end_a_tick(self) -> bool:
+        """Whether there are ticks in which nobody waits for this node."""
+        waiting = [other for other in self._graph.feeds[self._position] if not self._graph.nodes[other].compute]
+        return not any(self._other_schedule(other) is None for other in waiting)
+
+    def start(self) -> None:
+        """Everything before the first tick; raises what ``init`` raises."""
+        boot = self._boot
+        for problem in _real_time(boot):
+            self._report("degraded", problem)
+        if boot.core is not None:
+            try:
+                pin([boot.core])
+            except OSError as problem:
+                self._report("degraded", f"it could not be pinned to core {boot.core}: {problem.strerror}")
+        precise_timers()
+        self._runner.start(boot.tick, boot.restarted)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._control[self._row + N_STATE] = W_READY
+        self._report("ready")
+        self._done.release()
+
+    def work(self) -> int:
+        """Runs ticks until the graph stops. Returns the exit code."""
+        schedule, runner = self._schedule, self._runner
+        tick = self._admitted()
+        finish: Callable[[int, bool], int] = self._finish_lockstep if self._lockstep else self._finish_in_time
+        while self._wait(tick):
+            if self._stale(tick):
+                tick = self._rejoin(tick, ran=False)
+                continue
+            ran = runner.run(tick)
+            if runner.failure is not None:
+                return self._fail(tick)
+            tick = finish(tick, ran)
+            if gc.get_count()[0] > _GARBAGE:
+                gc.collect(1)
+        return self._shut_down()
+
+    def _admitted(self) -> int:
+        """The first tick to run; for a restarted node the coordinator says which, at a release."""
+        while self._control[self._row + N_RESUME] == NEVER and not self._control[H_STOP]:
+            self._sleep()
+        tick = max(self._control[self._row + N_RESUME], 0)
+        return tick if self._schedule.active(tick) else self._schedule.next(tick)
+
+    def _sleep(self) -> None:
+        """Waits for a post, but not for ever, nor after the supervisor."""
+        try:
+            self._go.acquire(POLL)
+        except posix_ipc.BusyError:
+            if os.getppid() != self._parent:
+                _leave(1)
+        except posix_ipc.SignalError:
+            return
+
+    def _wait(self, tick: int) -> bool:
+        """Returns True once it is this node's turn in `tick`, False when the graph stops."""
+        control, needs = self._control, self._needs
+        while True:
+            if control[H_RELEASED] >= tick:
+                for finished, excused, theirs, back in needs:
+                    needed = tick - back if theirs is None else theirs.last(tick - back)
+                    if control[finished] < needed and control[excused] < needed:
+                        break
+                else:
+                    fence()
+                    return True
+            if control[H_STOP]:
+                return False
+            self._sleep()
+
+    def _hand_on(self, tick: int) -> None:
+        for go, theirs in self._hearers:
+            if theirs is None or theirs.active(tick):
+                go.release()
+
+    def _finish_lockstep(self, tick: int, ran: bool) -> int:
+        if ran:
+            self._runner.commit()
+        fence()
+        self._control[self._row + N_FINISHED] = tick
+        self._hand_on(tick)
+        if self._ends:
+            self._done.release()
+        return self._schedule.next(tick)
+
+    def _finish_in_time(self, tick: int, ran: bool) -> int:
+        try:
+            self._ticket.acquire(0)  # type: ignore[union-attr]
+        except posix_ipc.BusyError:
+            return self._rejoin(tick, ran)
+        if ran:
+            self._runner.commit()
+        self._control[self._row + N_FINISHED] = tick
+        self._hand_on(tick)
+        following = self._schedule.next(tick)
+        if tick & 255 == 0:  # surplus posts must not add up for months
+            self._drain()
+        return following
+
+    def _drain(self) -> None:
+        """Takes surplus posts away; the condition is checked before the next wait, so none is missed."""
+        with contextlib.suppress(posix_ipc.BusyError, posix_ipc.SignalError):
+            while True:
+                self._go.acquire(0)
+
+    def _stale(self, tick: int) -> bool:
+        """Whether this job was declared late before it began, and the next is released already."""
+        if self._lockstep:
+            return False
+        return self._control[self._row + N_EXCUSED] >= tick and self._control[H_RELEASED] >= self._schedule.next(tick)
+
+    def _rejoin(self, tick: int, ran: bool) -> int:
+        """After a deadline was missed: the coordinator commits at its next release, and says from which tick on we run."""
+        control, row = self._control, self._row
+        fence()
+        control[row + N_LATE_DONE] = tick
+        while control[row + N_RESUME] <= tick and not control[H_STOP]:
+            self._sleep()
+        resume = control[row + N_RESUME]
+        if resume <= tick:
+            resume = control[H_RELEASED] + 1
+        if ran:
+            self._runner.commit(resume, LATE)
+        return resume if self._schedule.active(resume) else self._schedule.next(resume)
+
+    def _wait_for_recorder(self) -> bool:
+        with contextlib.suppress(posix_ipc.Error):
+            self._go.acquire(0.001)
+            self._go.release()
+        return not self._control[H_STOP] and os.getppid() == self._parent
+
+    def _fail(self, tick: int) -> int:
+        """The tick raised and nothing took it: reports, and leaves the rest to the supervisor."""
+        _, trace = self._runner.failure  # type: ignore[misc]
+        if self._ticket is None or _taken(self._ticket):
+            self._runner.commit()
+        self._control[self._row + N_STATE] = W_FAILED
+        self._report("failed", tick, trace)
+        self._shut_down(failed=True)
+        return 1
+
+    def _shut_down(self, failed: bool = False) -> int:
+        code = 1 if failed else 0
+        try:
+            self._runner.call("shutdown")
+            self._runner.close()
+        except BaseException as problem:
+            self._report("shutdown failed", own_traceback(problem))
+            code = 1
+        if not failed:
+            self._control[self._row + N_STATE] = W_STOPPED
+        self._report("stopped")
+        return code
+
+    def _log(self, level: str, tick: int, message: str) -> None:
+        self._report("log", level, tick, message)
+
+
+def _taken(ticket: Any) -> bool:
+    try:
+        ticket.acquire(0)
+    except posix_ipc.BusyError:
+        return False
+    return True
+
+
+def _real_time(boot: Boot) -> list[str]:
+    """Asks for what ``rt=True`` wants; returns what was not granted."""
+    problems = []
+    if boot.priority is not None:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(boot.priority))
+        except OSError as problem:
+            problems.append(f"no SCHED_FIFO priority {boot.priority}: {problem.strerror}; it needs CAP_SYS_NICE or an rtprio limit")
+    if boot.lock_memory:
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).mlockall(3):
+            problems.append(f"memory is not locked: {os.strerror(ctypes.get_errno())}; it needs CAP_IPC_LOCK or a memlock limit")
+    return problems

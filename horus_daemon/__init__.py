@@ -1,0 +1,1 @@
+"""``horusd``: the long-lived service that owns graphs, its control protocol and its client."""

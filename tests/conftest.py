@@ -1,0 +1,106 @@
+"""What every test gets: its own folders for recordings and run-time files; and a look at what the tests left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import settings
+
+settings.register_profile("horus", deadline=None)  # starting processes takes as long as the machine needs
+settings.load_profile("horus")
+
+SHARED_MEMORY = Path("/dev/shm")
+PATIENCE = 5.0  # seconds for what is on its way out when the last test ends
+
+
+def shared_names() -> set[str]:
+    """Segments and semaphores of HORUS, whoever made them."""
+    return {entry.name for entry in SHARED_MEMORY.iterdir() if "horus" in entry.name}
+
+
+def processes_of(session: Path) -> set[psutil.Process]:
+    """What the tests started: the processes below this one, and orphans whose run-time folder is under `session`."""
+    found = set(psutil.Process().children(recursive=True))
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("XDG_RUNTIME_DIR", "").startswith(str(session)):
+                found.add(process)
+        except psutil.Error:
+            continue
+    return {process for process in found - {psutil.Process()} if is_alive(process)}
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def described(process: psutil.Process) -> str:
+    try:
+        return f"process {process.pid} ({' '.join(process.cmdline()) or process.name()})"
+    except psutil.Error:
+        return f"process {process.pid}"
+
+
+class Leftovers:
+    """Remembers after which test a name in shared memory was first seen."""
+
+    def __init__(self, session: Path) -> None:
+        self.session = session
+        self.known = shared_names()
+        self.seen_after: dict[str, str] = {}
+
+    def note(self, test: str) -> None:
+        for name in shared_names() - self.known:
+            self.seen_after.setdefault(name, test)
+
+    def left(self) -> list[str]:
+        """What is there still and does not go away; a run of someone else's comes and goes, and is not counted."""
+        deadline = time.monotonic() + PATIENCE
+        names, processes = shared_names() - self.known, processes_of(self.session)
+        while (names or processes) and time.monotonic() < deadline:
+            time.sleep(0.05)
+            names &= shared_names()
+            processes = {process for process in processes if is_alive(process)}
+        paths = [f"{SHARED_MEMORY / name}, first seen after {self.seen_after.get(name, '?')}" for name in sorted(names)]
+        return paths + [described(process) for process in processes]
+
+
+@pytest.fixture(scope="session")
+def leftovers() -> Iterator[Leftovers]:
+    # Not under pytest's own folder: a Unix socket's path has room for 107 bytes.
+    session = Path(tempfile.mkdtemp(prefix="horus-test-"))
+    found = Leftovers(session)
+    yield found
+    left = found.left()
+    shutil.rmtree(session, ignore_errors=True)
+    assert not left, "the tests left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(
+    leftovers: Leftovers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Recordings and run-time files of each test go where no other test, and no graph of the machine, has any."""
+    runtime = Path(tempfile.mkdtemp(dir=leftovers.session))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("HORUS_RECORDINGS", str(tmp_path / "recordings"))
+    monkeypatch.delenv("HORUS_EXECUTION", raising=False)
+    yield
+    leftovers.note(request.node.nodeid)
+    shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture
+def recordings() -> Path:
+    """The test's folder of recordings; it need not exist yet."""
+    return Path(os.environ["HORUS_RECORDINGS"])
