@@ -44,6 +44,30 @@ _ABANDON_SECONDS = 1.0
 _PATTERN_LIMIT = 4096  # ticks after which the pattern of active nodes repeats, up to which it is kept
 
 
+@dataclass
+class Pace:
+    """How fast ticks are released; may be changed while they are.
+
+    Attributes:
+        period_ns: time between two releases; 0: as fast as can be, only in lockstep.
+        paused: release none but `steps`; only in lockstep.
+        steps: ticks to release while paused.
+    """
+
+    period_ns: float = 0.0
+    paused: bool = False
+    steps: int = 0
+
+    def holds(self) -> bool:
+        """Whether the next tick must wait; counts a step."""
+        if not self.paused:
+            return False
+        if self.steps:
+            self.steps -= 1
+            return False
+        return True
+
+
 class Watch(Protocol):
     """What the coordinator asks of the supervisor."""
 
@@ -182,7 +206,7 @@ class Coordinator:
         self._down: set[int] = set()
         self.tick = first_tick if self._patterns.at(first_tick).active else self._patterns.next(first_tick)
         self._stop_since = 0.0
-        self._origin: tuple[int, int] | None = None  # a monotonic time, and the tick that is due then
+        self._origin = (0, self.tick)  # a monotonic time, and the tick that is due then
 
     @property
     def out(self) -> frozenset[int]:
@@ -195,24 +219,26 @@ class Coordinator:
         self._control[H_EPOCH_MONOTONIC] = now - since
         self._control[H_EPOCH] = time.time_ns() - since if epoch_ns is None else epoch_ns
 
-    def run(self, last_tick: int | None, period_ns: float) -> None:
-        """Releases ticks up to `last_tick` (None: until the graph is to stop), and returns when they are done.
-
-        Args:
-            last_tick: the last tick.
-            period_ns: time between two releases; 0: as fast as can be, only in lockstep.
-        """
-        self._origin = (time.monotonic_ns(), self.tick) if period_ns else None
-        loop = self._run_lockstep if self._lockstep else self._run_in_time
-        loop(last_tick, period_ns)
+    def run(self, last_tick: int | None, pace: Pace) -> None:
+        """Releases ticks up to `last_tick` (None: until the graph is to stop), and returns when they are done."""
+        self._origin = (time.monotonic_ns(), self.tick)
+        if self._lockstep:
+            self._run_lockstep(last_tick, pace)
+        else:
+            self._run_in_time(last_tick, pace.period_ns)
 
     # Lockstep.
 
-    def _run_lockstep(self, last_tick: int | None, period_ns: float) -> None:
+    def _run_lockstep(self, last_tick: int | None, pace: Pace) -> None:
         control, watch, done, patterns = self._control, self._watch, self._done, self._patterns
         housekeeping = time.monotonic()
+        period_ns = pace.period_ns
         while (last_tick is None or self.tick <= last_tick) and not watch.stopping:
             tick = self.tick
+            if pace.paused or pace.period_ns != period_ns:
+                while pace.holds() and not watch.stopping:
+                    watch.housekeep(0.02)
+                period_ns, self._origin = pace.period_ns, (time.monotonic_ns(), tick)
             if period_ns:
                 self._sleep_until_release(tick, period_ns)
                 if watch.stopping:
@@ -289,13 +315,11 @@ class Coordinator:
                 self.tick = self._patterns.next(self.tick)
 
     def _release_time(self, tick: int, period_ns: float) -> int:
-        assert self._origin is not None
         at, first = self._origin
         return at + round((tick - first) * period_ns)
 
     def _slip(self, behind_ns: int) -> None:
         """The machine stood still for more than a period: the schedule moves on instead of catching up in a burst."""
-        assert self._origin is not None
         self._origin = (self._origin[0] + behind_ns, self._origin[1])
         self._control[H_SLIPS] += 1
 

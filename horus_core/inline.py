@@ -33,7 +33,7 @@ from horus_core.control import (
     Layout,
     create_control,
 )
-from horus_core.coordinator import Patterns
+from horus_core.coordinator import Pace, Patterns
 from horus_core.errors import NodeFailed, StartFailed
 from horus_core.lane import LaneWriter
 from horus_core.memory import LocalMemory
@@ -129,16 +129,20 @@ class Inline:
         self._recorder.poll()
         return True
 
-    def run(self, last_tick: int | None, period_ns: float) -> None:
+    def run(self, last_tick: int | None, pace: Pace) -> None:
         """Runs ticks up to `last_tick`; arguments as for :meth:`Coordinator.run`.
 
         Raises:
             NodeFailed: a node ended the graph.
         """
         control, graph = self.control, self.plan.graph
-        origin, first = time.monotonic_ns(), self.tick
+        origin, first, period_ns = time.monotonic_ns(), self.tick, pace.period_ns
         while (last_tick is None or self.tick <= last_tick) and not self.stopping and not control[H_STOP_ASKED]:
             tick = self.tick
+            if pace.paused or pace.period_ns != period_ns:
+                while pace.holds() and not self.stopping:
+                    time.sleep(_POLL_SECONDS)
+                origin, first, period_ns = time.monotonic_ns(), tick, pace.period_ns
             if period_ns:
                 behind = time.monotonic_ns() - origin - round((tick - first) * period_ns)
                 if behind < 0:

@@ -35,6 +35,7 @@ from horus_core.control import (
     N_STATE,
     N_TICKS,
 )
+from horus_core.coordinator import Pace
 from horus_core.errors import (
     DuplicateNode,
     EmptyGraph,
@@ -43,6 +44,7 @@ from horus_core.errors import (
     UnknownNode,
     UnknownTopic,
 )
+from horus_core import launch as launching
 from horus_core.graph import NodeSpec, build_graph, positive_number
 from horus_core.inline import Inline
 from horus_core.node import Node, checked_rate
@@ -117,7 +119,7 @@ class Scheduler:
         if not pace and not deterministic:
             raise InvalidValue("Scheduler pace", "False without deterministic=True", "both, or real time")
         self._given_rate = None if tick_rate is None else checked_rate("Scheduler tick_rate", tick_rate)
-        self._rt, self._deterministic, self._execution, self._pace, self._seed = rt, deterministic, execution, pace, seed
+        self._rt, self._deterministic, self._execution, self._pace_given, self._seed = rt, deterministic, execution, pace, seed
         self._blackbox_mb = _count("Scheduler blackbox_mb", blackbox_mb)
         self._watchdog = 0.0 if watchdog_ms == 0 else positive_number("Scheduler watchdog_ms", watchdog_ms, "(milliseconds)") / 1e3
         self._max_misses = None if max_deadline_misses is None else _count("Scheduler max_deadline_misses", max_deadline_misses)
@@ -132,6 +134,8 @@ class Scheduler:
         self._start_tick: int | None = None
         self._stop_tick: int | None = None
         self._speed: float | None = None
+        self._pace = Pace()
+        self._overwrite = False
         self._loop = False
         self._free = False
         self._overrides: dict[tuple[str, str], Any] = {}
@@ -266,7 +270,16 @@ class Scheduler:
         from horus_core.replay import check_speed
 
         self._speed = check_speed(speed)
+        if self._engine is not None:
+            self._pace.period_ns = self._period_of(self._engine.plan.graph.tick_rate)
         return self
+
+    def _period_of(self, tick_rate: float) -> float:
+        """The time between two releases in ns."""
+        if self._session is None:
+            return 1e9 / tick_rate if self._pace_given else 0.0
+        speed = (1.0 if self._pace_given else 0.0) if self._speed is None else self._speed
+        return 1e9 / tick_rate / speed if speed else 0.0
 
     def set_replay_loop(self, loop: bool = True) -> Scheduler:
         """Starts over when the recording ends, until it is stopped or `duration` is over."""
@@ -318,15 +331,22 @@ class Scheduler:
             SchedulerBusy: it runs already.
             Interrupted: Ctrl-C ended it; everything was stopped in order and the recording kept.
         """
-        ticks = None if duration is None else self._ticks_of(duration)
         if self._state == "running":
             raise SchedulerBusy("cannot run", "running already; one run at a time, or another Scheduler")
+        launch = self._apply_launch()
+        if launch is not None and launch.duration is not None:
+            duration = launch.duration
+        ticks = None if duration is None else self._ticks_of(duration)
         with self._handling_signals():
             try:
                 engine = self._ensure_engine(stepping=False)
+                if launch is not None and launch.started is not None:
+                    launch.started(self)
                 self._advance(engine, ticks)
             finally:
                 self._finish()
+                if launch is not None and launch.ended is not None:
+                    launch.ended(self)
         self._raise_if_interrupted()
 
     def tick_once(self, node_names: Sequence[str] | None = None) -> None:
@@ -349,6 +369,8 @@ class Scheduler:
     def _step(self, ticks: int, paced: bool) -> None:
         if self._state == "running":
             raise SchedulerBusy("cannot tick", "running already")
+        if self._engine is None:
+            self._apply_launch()
         with self._handling_signals():
             done = False
             try:
@@ -364,10 +386,10 @@ class Scheduler:
         last = None if ticks is None else self._next_tick + ticks - 1
         if self._last_tick is not None and not self._loop:
             last = self._last_tick if last is None else min(last, self._last_tick)
-        period = engine.plan.period_ns if paced else 0.0
+        self._pace.period_ns = self._period_of(engine.plan.graph.tick_rate) if paced else 0.0
         self._state = "running"
         try:
-            engine.run(last, period)
+            engine.run(last, self._pace)
         finally:
             self._state = "stepping"
             ended_early = last is None or engine.stopping or engine.control[H_STOP_ASKED]
@@ -406,6 +428,49 @@ class Scheduler:
         finally:
             self._paths = list(engine.paths) or self._paths
             self._state = "stopped"
+
+    def _apply_launch(self) -> launching.Launch | None:
+        """Takes what ``horus run`` set for this run."""
+        from dataclasses import replace
+
+        launch = launching.take()
+        if launch is None:
+            return None
+        if launch.capture:
+            raise launching.Captured(self)
+        if launch.record is not None:
+            self._recording, self._overwrite = launch.record, launch.overwrite
+        if launch.tick_rate is not None:
+            self._given_rate = checked_rate("the tick rate", launch.tick_rate)
+        self._execution = launch.execution or self._execution
+        self._output = launch.output or self._output
+        for name, changes in launch.nodes.items():
+            self._spec(name)
+            if name in self._nodes:
+                self._nodes[name].spec = replace(self._nodes[name].spec, **changes)
+        return launch
+
+    # Pausing.
+
+    def pause(self) -> Scheduler:
+        """Holds the graph before its next tick; only where it waits for everybody (replays, ``deterministic=True``)."""
+        self._pace.paused = True
+        return self
+
+    def resume(self) -> Scheduler:
+        """Goes on after :meth:`pause`."""
+        self._pace.paused = False
+        return self
+
+    def step(self, ticks: int = 1) -> Scheduler:
+        """Releases `ticks` ticks of a paused graph."""
+        self._pace.steps += ticks
+        return self
+
+    @property
+    def paused(self) -> bool:
+        """Whether :meth:`pause` holds the graph."""
+        return self._pace.paused
 
     # Ctrl-C.
 
@@ -477,8 +542,6 @@ class Scheduler:
             skips=skips,
             visibles=visibles,
         )
-        speed = 1.0 if self._speed is None else self._speed
-        unpaced = (lockstep and not self._pace) or (replaying and speed == 0)
         return Plan(
             name=self._name,
             graph=graph,
@@ -486,7 +549,6 @@ class Scheduler:
             sources=sources,
             options=options,
             placement=place(graph, self._cores),
-            period_ns=0.0 if unpaced else 1e9 / graph.tick_rate / (speed if replaying else 1.0),
             recording=self._recording_request(graph, options),
             rt=self._rt,
             watchdog=self._watchdog,
@@ -521,7 +583,7 @@ class Scheduler:
             return None
         base = self._name if self._name != "horus" else Path(_script()).stem or "horus"
         name = wanted if isinstance(wanted, str) else sessions.free_session_name(base)
-        folder = sessions.new_session_folder(name)
+        folder = sessions.new_session_folder(name, self._overwrite)
         replayed = self._session.name if self._session is not None else ""
         return RecordingRequest(folder.name, folder, graph, options, _script(), replayed)
 
@@ -540,6 +602,11 @@ class Scheduler:
     def is_running(self) -> bool:
         """Whether a run is under way."""
         return self._state == "running"
+
+    @property
+    def last_replay_tick(self) -> int | None:
+        """The last tick of the replay that runs, None if nothing is replayed or none has started."""
+        return self._last_tick
 
     def is_recording(self) -> bool:
         """Whether it records: while it runs if a recording is made, otherwise whether the next run will be recorded."""

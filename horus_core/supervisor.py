@@ -48,7 +48,7 @@ from horus_core.control import (
     Layout,
     create_control,
 )
-from horus_core.coordinator import Coordinator
+from horus_core.coordinator import Coordinator, Pace
 from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
 from horus_core.graph import Graph
 from horus_core.lane import LaneWriter
@@ -87,7 +87,6 @@ class Plan:
     Attributes:
         callbacks: per node name, its callbacks by role.
         sources: per replayed node, its source; shipped with cloudpickle.
-        period_ns: time between two releases; 0 for as fast as can be.
         watchdog: seconds for nodes that do not give their own, 0 for none.
     """
 
@@ -97,7 +96,6 @@ class Plan:
     sources: Mapping[str, Any]
     options: RunOptions
     placement: Placement
-    period_ns: float
     recording: RecordingRequest | None = None
     rt: bool = False
     watchdog: float = 0.0
@@ -294,13 +292,13 @@ class Supervisor:
 
     # While it runs.
 
-    def run(self, last_tick: int | None, period_ns: float) -> None:
+    def run(self, last_tick: int | None, pace: Pace) -> None:
         """Releases ticks up to `last_tick`, see :meth:`Coordinator.run`.
 
         Raises:
             NodeFailed: a node ended the graph.
         """
-        self.coordinator.run(last_tick, period_ns)
+        self.coordinator.run(last_tick, pace)
         self.housekeep(0)
         if self.failure is not None:
             raise self.failure

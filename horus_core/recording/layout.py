@@ -27,7 +27,6 @@ _DEEPEST = 16
 _MOST_MISSES = 8  # layouts with few messages, after which the rest is decoded one by one
 _FEW = 16
 _WORD = 8
-_NO_MATRIX = np.empty((0, 0), np.uint8)
 _NUMBERS = {
     0xCA: ">f4",
     0xCB: ">f8",
@@ -158,34 +157,48 @@ def matrix_of(messages: Messages, rows: np.ndarray, size: int) -> np.ndarray:
     return matrix
 
 
-def by_layout(messages: Messages, rows: np.ndarray) -> Iterator[tuple[Layout | None, np.ndarray, np.ndarray]]:
-    """Splits `rows` by the layout of their msgpack payloads.
+def by_layout(*sides: tuple[Messages, np.ndarray]) -> Iterator[tuple[Layout | None, np.ndarray, list[np.ndarray]]]:
+    """Splits msgpack messages by their layout; of several sides, what stands at one place has one layout on all sides.
+
+    Args:
+        sides: messages and which rows of them; as many rows on each side.
 
     Yields:
-        The layout, the rows that have it and their matrix; None, rows and an empty matrix for those without.
+        The layout, which places of the rows have it, and a matrix per side; None, places and no matrix for the rest.
     """
-    without: list[np.ndarray] = []
-    lengths = messages.length[rows]
-    for size in np.unique(lengths).tolist():
-        rest, misses = rows[lengths == size], 0
-        matrix = matrix_of(messages, rest, size) if size <= LARGEST else _NO_MATRIX
-        while len(rest):
-            if size > LARGEST or misses >= _MOST_MISSES:
-                without.append(rest)
-                break
-            layout = Layout.of(matrix[0, :size].tobytes())
-            same = layout.matches(matrix) if layout is not None else np.zeros(len(rest), dtype=bool)
-            if layout is None or not same[0]:
-                same[0] = True
-                without.append(rest[:1])
-            elif same.all():
-                yield layout, rest, matrix
+    lengths = sides[0][0].length[sides[0][1]]
+    alike = np.logical_and.reduce([messages.length[rows] == lengths for messages, rows in sides])
+    without = [] if alike.all() else [np.flatnonzero(~alike)]
+    for size in np.unique(lengths[alike]).tolist():
+        places = np.flatnonzero(alike & (lengths == size))
+        if size > LARGEST:
+            without.append(places)
+            continue
+        for layout, found, matrices in _split(size, places, [matrix_of(each, rows[places], size) for each, rows in sides]):
+            if layout is not None:
+                yield layout, found, matrices
             else:
-                yield layout, rest[same], matrix[same]
-            misses += int(same.sum()) < _FEW
-            rest, matrix = rest[~same], matrix[~same]
+                without.append(found)
     if without:
-        yield None, np.concatenate(without), _NO_MATRIX
+        yield None, np.concatenate(without), []
+
+
+def _split(
+    size: int, rest: np.ndarray, matrices: list[np.ndarray]
+) -> Iterator[tuple[Layout | None, np.ndarray, list[np.ndarray]]]:
+    misses = 0
+    while len(rest) and misses < _MOST_MISSES:
+        layout = Layout.of(matrices[0][0, :size].tobytes())
+        same = np.zeros(len(rest), dtype=bool)
+        if layout is not None:
+            same = np.logical_and.reduce([layout.matches(matrix) for matrix in matrices])
+        if not same[0]:
+            layout, same = None, np.arange(len(rest)) == 0
+        yield layout, rest[same], matrices if same.all() else [matrix[same] for matrix in matrices]
+        misses += int(same.sum()) < _FEW
+        rest, matrices = rest[~same], [matrix[~same] for matrix in matrices]
+    if len(rest):
+        yield None, rest, []
 
 
 class _Parser:

@@ -89,6 +89,7 @@ def read_messages(
     topics: Sequence[str] | None = None,
     first_tick: int | None = None,
     last_tick: int | None = None,
+    names: list[str] | None = None,
 ) -> Iterator[Messages]:
     """The messages of one node in blocks of some 65,000 rows or 16 MB, in constant memory.
 
@@ -98,8 +99,9 @@ def read_messages(
         damage: what cannot be read is noted there.
         topics: only these.
         first_tick, last_tick: only ticks from and up to these.
+        names: the topics that the rows' numbers count in; new ones are appended.
     """
-    names: list[str] = []
+    names = [] if names is None else names
     waiting: list[Messages] = []
     rows = size = 0
     for batch in session.batches(file_stem(node), damage, first_tick, last_tick):
