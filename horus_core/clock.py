@@ -27,10 +27,29 @@ class TickClock:
         virtual: time does not pass within a tick.
     """
 
-    __slots__ = ("_random", "budget", "dt", "epoch_ns", "node", "restarted", "seed", "started_ns", "tick", "tick_rate", "virtual")
+    __slots__ = (
+        "_random",
+        "budget",
+        "dt",
+        "epoch_ns",
+        "node",
+        "restarted",
+        "seed",
+        "started_ns",
+        "tick",
+        "tick_rate",
+        "virtual",
+    )
 
     def __init__(
-        self, node: str, dt: float, tick_rate: float, epoch_ns: int, seed: int, budget: float | None = None, virtual: bool = False
+        self,
+        node: str,
+        dt: float,
+        tick_rate: float,
+        epoch_ns: int,
+        seed: int,
+        budget: float | None = None,
+        virtual: bool = False,
     ) -> None:
         self.node, self.dt, self.tick_rate, self.epoch_ns, self.seed = node, dt, tick_rate, epoch_ns, seed
         self.budget, self.virtual = budget, virtual

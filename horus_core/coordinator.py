@@ -27,6 +27,7 @@ from horus_core.control import (
     H_STOP_ASKED,
     L_COMMIT,
     L_HEAD,
+    N_CURRENT,
     N_EXCUSED,
     N_FINISHED,
     N_LATE_DONE,
@@ -188,7 +189,14 @@ class Coordinator:
     """
 
     def __init__(
-        self, graph: Graph, memory: SharedMemory, control: memoryview, layout: Layout, watch: Watch, lockstep: bool, first_tick: int
+        self,
+        graph: Graph,
+        memory: SharedMemory,
+        control: memoryview,
+        layout: Layout,
+        watch: Watch,
+        lockstep: bool,
+        first_tick: int,
     ) -> None:
         self._graph, self._control, self._layout, self._watch, self._lockstep = graph, control, layout, watch, lockstep
         self._patterns = Patterns(graph, layout)
@@ -200,7 +208,9 @@ class Coordinator:
         self._rows = [layout.node(each) for each in range(len(graph.nodes))]
         self._observers: dict[int, LaneReader] = {}
         self._memory = memory
-        self._due: list[tuple[int, int, int]] = []  # deadline on the monotonic clock, position, tick
+        self._due: list[
+            tuple[int, int, int, bool]
+        ] = []  # deadline (monotonic ns), position, tick, whether it is the last
         self._late: dict[int, int] = {}
         self._returning: set[int] = set()
         self._down: set[int] = set()
@@ -305,8 +315,8 @@ class Coordinator:
             self._sleep_until(wake)
             now = time.monotonic_ns()
             while due and due[0][0] <= now:
-                _, position, tick = heapq.heappop(due)
-                self._check_deadline(position, tick)
+                at, position, tick, last = heapq.heappop(due)
+                self._check_deadline(position, tick, at, last)
             if releasing and now >= release and not watch.stopping:
                 if now - release > period_ns:
                     self._slip(now - release)
@@ -343,11 +353,17 @@ class Coordinator:
             self._wake_hearers(position)
         due = self._due
         for after, position in pattern.deadlines:
-            heapq.heappush(due, (at + after, position, tick))
+            heapq.heappush(due, (at + after, position, tick, False))
 
-    def _check_deadline(self, position: int, tick: int) -> None:
+    def _check_deadline(self, position: int, tick: int, at: int, last: bool) -> None:
         row = self._rows[position]
         if self._control[row + N_FINISHED] >= tick or position in self._down:
+            return
+        if not last and self._control[row + N_CURRENT] != tick and self._held_up(position, tick):
+            # Not its fault: it has until its next release.
+            node = self._graph.nodes[position]
+            left = round((node.period - self._graph.deadlines[position]) * 1e9)
+            heapq.heappush(self._due, (at + left, position, tick, True))
             return
         try:
             self._tickets[position].acquire(0)
@@ -359,6 +375,14 @@ class Coordinator:
         fence()
         self._wake_hearers(position)
         self._watch.missed(position, tick)
+
+    def _held_up(self, position: int, tick: int) -> bool:
+        """Whether a node that this one waits for is late in `tick`, or waits itself."""
+        for other in self._graph.waits[position]:
+            needed = self._graph.schedules[other].last(tick)
+            if other in self._late or self._control[self._rows[other] + N_FINISHED] < needed:
+                return True
+        return False
 
     def _rejoin(self, tick: int) -> None:
         """Late nodes that have finished take part again, from `tick` on."""

@@ -159,9 +159,7 @@ def _placed(specs: Sequence[NodeSpec]) -> list[NodeSpec]:
     for order in sorted({spec.order for spec in specs}):
         left = [spec for spec in specs if spec.order == order]
         publishers = {
-            spec.name: {
-                other.name for other in left if other is not spec and _shares(other.pubs, spec.subs)
-            }
+            spec.name: {other.name for other in left if other is not spec and _shares(other.pubs, spec.subs)}
             for spec in left
         }
         while left:

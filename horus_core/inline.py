@@ -69,13 +69,19 @@ class Inline:
         """Makes the lanes and calls every ``init``; raises StartFailed."""
         plan, graph, options = self.plan, self.plan.graph, self.plan.options
         self.memory, self.layout = LocalMemory(), Layout.of(self.plan.graph)
-        self.control = control = create_control(self.memory, self.layout, options.first_tick, plan.recording is not None)
+        self.control = control = create_control(
+            self.memory, self.layout, options.first_tick, plan.recording is not None
+        )
         since = round(options.first_tick * 1e9 / graph.tick_rate)
         control[H_EPOCH_MONOTONIC] = time.monotonic_ns() - since
         control[H_EPOCH] = self.epoch_ns = options.epoch_ns or time.time_ns() - since
         control[H_LOCKSTEP], control[H_SUPERVISOR] = 1, os.getpid()
         self._patterns = Patterns(graph, self.layout)
-        self.tick = options.first_tick if self._patterns.at(options.first_tick).active else self._patterns.next(options.first_tick)
+        self.tick = (
+            options.first_tick
+            if self._patterns.at(options.first_tick).active
+            else self._patterns.next(options.first_tick)
+        )
         self._events = LaneWriter(self.memory, control, self.layout, self.layout.events, 256)
         if plan.recording is not None:
             from horus_core.recording.recorder import Recorder
@@ -179,7 +185,9 @@ class Inline:
             self._nodes[node.name].state = {}
             runner.call("init")
         elif node.failure_policy == "skip":
-            _log.warning("node %r raised an exception in tick %d; the graph goes on without it\n%s", node.name, tick, trace)
+            _log.warning(
+                "node %r raised an exception in tick %d; the graph goes on without it\n%s", node.name, tick, trace
+            )
             self.emit("skip", position, tick)
             self._out = self._out | {position}
         else:
@@ -190,7 +198,9 @@ class Inline:
         """Writes an event into the recording."""
         released = max(int(self.control[H_RELEASED]) if tick is None else tick, 0)
         name = "" if position is None else self.plan.graph.nodes[position].name
-        self._events.put(RAW, msgspec.msgpack.encode((time.time_ns(), released, name, event, detail)), released, released)
+        self._events.put(
+            RAW, msgspec.msgpack.encode((time.time_ns(), released, name, event, detail)), released, released
+        )
         self._events.commit()
 
     def housekeep(self, seconds: float) -> None:

@@ -130,6 +130,7 @@ class LaneWriter:
         generation = control[self._row + L_GENERATION]
         self._segment: Segment | None = None
         self._room_end = self._slots_end = self._pos = self._tail = 0
+        self._mask = self._data_mask = -1  # no room at all, until the first segment
         if generation != NEVER:
             self._adopt(Segment(memory.open(segment_name(lane, generation))))
         elif not lazy:
@@ -228,7 +229,10 @@ class LaneWriter:
         if self._segment is None:
             self._open(self._slots, max(FIRST_DATA, power_of_two(2 * size)))
         while not self._fits(size):
-            floor = min(min(self._control[word] for word in self._floors), self.committed if self.committed < self.head else FREE)
+            floor = min(
+                min(self._control[word] for word in self._floors),
+                self.committed if self.committed < self.head else FREE,
+            )
             if self._tail < min(floor, self.head):
                 self._let_go(size, min(floor, self.head))
             elif not self._grow(size):
@@ -265,7 +269,9 @@ class LaneWriter:
         whole = self._data_mask + 1
         needed = size > whole or uncommitted * 2 > self._mask + 1 or self._uncommitted_bytes() * 2 > whole
         # Where the graph waits for everybody, a subscriber is never more than a tick behind: it loses nothing.
-        needed = needed or (self._wait is not None and min(self._control[word] for word in self._subscribers) <= self._tail)
+        needed = needed or (
+            self._wait is not None and min(self._control[word] for word in self._subscribers) <= self._tail
+        )
         if not needed and slots * ENTRY_BYTES + data > max(self._limit, 4 * size):
             return False
         try:
@@ -372,7 +378,9 @@ class LaneReader:
         self.cursor = self.end = self._control[self._commit_word]
         if self.end:
             self.follow()
-            while self.cursor > 0 and self._holding(self.cursor - 1) and self.word(self.cursor - 1, E_VISIBLE) >= visible:
+            while (
+                self.cursor > 0 and self._holding(self.cursor - 1) and self.word(self.cursor - 1, E_VISIBLE) >= visible
+            ):
                 self.cursor -= 1
             self.end = self.cursor
 

@@ -125,7 +125,9 @@ def _mapped(descriptor: int, size: int) -> memoryview:
 def remove_graph(graph: str) -> None:
     """Removes what a graph has in /dev/shm."""
     control = f"horus-{graph}-ctl"
-    names = [name for name in os.listdir(SHM) if (found := _NAME.match(name)) and found["graph"] == graph and name != control]
+    names = [
+        name for name in os.listdir(SHM) if (found := _NAME.match(name)) and found["graph"] == graph and name != control
+    ]
     for name in (*names, control):
         with contextlib.suppress(FileNotFoundError, PermissionError):
             os.unlink(SHM / name)

@@ -236,7 +236,9 @@ _of_this_process: dict[str, Node] = {}
 
 
 def _refuse_detached(name: str) -> NoReturn:
-    raise SchedulerBusy(f"node {name!r} can use its topics and its log only in its own callbacks", "not running it here")
+    raise SchedulerBusy(
+        f"node {name!r} can use its topics and its log only in its own callbacks", "not running it here"
+    )
 
 
 def attached_node(name: str) -> Node:
@@ -317,11 +319,15 @@ def _topics(where: str, role: str, topics: Topics, capacity: int) -> tuple[Topic
         try:
             entries = [_topic(where, role, each, capacity) for each in topics]
         except TypeError:
-            raise InvalidValue(f"{where} {role}", repr(topics), "a topic name, a type, or a list or dict of these") from None
+            raise InvalidValue(
+                f"{where} {role}", repr(topics), "a topic name, a type, or a list or dict of these"
+            ) from None
     for entry in entries:
         name = entry.name
         if not isinstance(name, str) or not name or len(name) > 200 or not name.isprintable():
-            raise InvalidValue(f"{where} a topic in {role}", repr(name)[:220], "a name of 1 to 200 printable characters")
+            raise InvalidValue(
+                f"{where} a topic in {role}", repr(name)[:220], "a name of 1 to 200 printable characters"
+            )
         _whole(f"{where} capacity of topic {name!r}", entry.capacity, 1, 1 << 20)
     return tuple({entry.name: entry for entry in entries}.values())
 
@@ -340,7 +346,9 @@ def _from_dict(where: str, role: str, name: str, kind: Any, capacity: int) -> To
     if isinstance(kind, dict):
         unknown = set(kind) - {"type", "capacity"}
         if unknown:
-            raise InvalidValue(f"{where} topic {name!r} in {role}", repr(kind), "a type, or {'type': ..., 'capacity': ...}")
+            raise InvalidValue(
+                f"{where} topic {name!r} in {role}", repr(kind), "a type, or {'type': ..., 'capacity': ...}"
+            )
         return TopicSpec(name, _kind(where, name, kind.get("type")), kind.get("capacity", capacity))
     return TopicSpec(name, _kind(where, name, kind), capacity)
 
@@ -348,7 +356,9 @@ def _from_dict(where: str, role: str, name: str, kind: Any, capacity: int) -> To
 def _kind(where: str, topic: str, kind: Any) -> Any:
     if kind is None or isinstance(kind, type):
         return kind
-    raise InvalidValue(f"{where} the type of topic {topic!r}", repr(kind), "a class (dataclass, msgspec.Struct, builtin) or None")
+    raise InvalidValue(
+        f"{where} the type of topic {topic!r}", repr(kind), "a class (dataclass, msgspec.Struct, builtin) or None"
+    )
 
 
 def _whole(what: str, value: Any, least: int | None = None, most: int | None = None) -> int:

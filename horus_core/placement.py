@@ -39,7 +39,7 @@ def usable_cores(cores: Sequence[int] | None) -> list[int]:
 
 def place(graph: Graph, cores: Sequence[int]) -> Placement:
     """Places every node of `graph` on one of `cores`, which `core=` of a node overrides."""
-    load = {core: 0.0 for core in cores}
+    load = dict.fromkeys(cores, 0.0)
     chosen: dict[int, int] = {}
     extended: set[int] = set()
     for position, node in enumerate(graph.nodes):

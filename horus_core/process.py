@@ -7,6 +7,7 @@ runs with a fixed hash seed, so that iterating over a set is the same in every r
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -35,7 +36,7 @@ class Child:
     def __init__(self, title: str, module: str, boot: bytes, capture: bool = True) -> None:
         self.title = title
         boot_fd = os.memfd_create("horus-boot", 0)
-        os.write(boot_fd, b"") if not boot else _write_all(boot_fd, boot)
+        _write_all(boot_fd, boot)
         os.lseek(boot_fd, 0, os.SEEK_SET)
         self.reports, report_fd = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.reports, False)
@@ -130,10 +131,8 @@ class Reporter:
     def __call__(self, kind: str, *facts: Any) -> None:
         """Sends a report; silently nothing if the parent has gone."""
         body = msgspec.msgpack.encode((kind, *facts))
-        try:
+        with contextlib.suppress(OSError):
             _write_all(self._descriptor, len(body).to_bytes(4, "little") + body)
-        except OSError:
-            pass
 
 
 def enter_child(die_with_parent: bool) -> tuple[bytes, Reporter, int]:

@@ -127,7 +127,9 @@ def open_scheduler_file(path: str | os.PathLike[str]) -> Session:
     header = RecordingFile(place).header
     if header.kind == "node":
         raise NotARecording(
-            str(path), f"the file of node {header.node!r}", "give the scheduler@... file beside it, or use add_replay() for one node"
+            str(path),
+            f"the file of node {header.node!r}",
+            "give the scheduler@... file beside it, or use add_replay() for one node",
         )
     if header.kind != "scheduler":
         raise NotARecording(str(path), f"the {header.kind} file of a session", "give the scheduler@... file beside it")
@@ -144,7 +146,9 @@ def open_node_file(path: str | os.PathLike[str]) -> tuple[Session, str]:
     header = RecordingFile(place).header
     if header.kind != "node":
         raise NotARecording(
-            str(path), f"the {header.kind} file of a session", "give one node's file, or use Scheduler.replay_from() for all"
+            str(path),
+            f"the {header.kind} file of a session",
+            "give one node's file, or use Scheduler.replay_from() for all",
         )
     return Session(place.parent), header.node
 
@@ -199,7 +203,11 @@ def check_speed(speed: Any) -> float:
     Raises:
         InvalidValue: it is not 0 (as fast as possible) or between 0.01 and 100.
     """
-    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not (speed == 0 or SLOWEST <= speed <= FASTEST):
+    if (
+        isinstance(speed, bool)
+        or not isinstance(speed, (int, float))
+        or not (speed == 0 or SLOWEST <= speed <= FASTEST)
+    ):
         raise InvalidValue("the replay speed", repr(speed), "0.01 to 100, or 0 for as fast as possible")
     return float(speed)
 
@@ -213,7 +221,9 @@ class _Past:
     last_job: int | None = None
 
 
-def past_of(session: Session, graph: Graph, names: Sequence[str]) -> tuple[dict[str, frozenset[int]], dict[str, dict[int, int]]]:
+def past_of(
+    session: Session, graph: Graph, names: Sequence[str]
+) -> tuple[dict[str, frozenset[int]], dict[str, dict[int, int]]]:
     """For each of the live nodes `names`: the ticks that it left out, and the late jobs' first visible ticks.
 
     A node that runs at another rate than it did is left alone.
@@ -282,7 +292,9 @@ def sources_for(
     for name, session in sessions.items():
         paths = [str(file.path) for file in session.node_files(name)]
         if not paths:
-            raise RecordingMissing(f"{session.folder} for node {name!r}", "its file is gone; replay the others, or run it live")
+            raise RecordingMissing(
+                f"{session.folder} for node {name!r}", "its file is gone; replay the others, or run it live"
+            )
         found[name] = RecordedSource(
             node=name,
             paths=paths,
@@ -297,5 +309,3 @@ def sources_for(
             },
         )
     return found
-
-

@@ -182,7 +182,7 @@ class NodeRunner:
         callback = self.node.callbacks[role]
         most = 2 if role == "on_error" else 1
         full = takes_node(callback, most)
-        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None)):
+        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
             import asyncio
 
             loop = self._loop = self._loop or asyncio.new_event_loop()
@@ -273,7 +273,8 @@ class NodeRunner:
 
     def _write_row(self, status: int) -> None:
         control, row, duration = self._control, self._row, self._duration
-        bounds, words, dropped, received, at = self._bounds, [], 0, 0, 0
+        words: list[int] = []
+        bounds, dropped, received, at = self._bounds, 0, 0, 0
         for reader in self._readers:
             first = bounds[at]
             stop = reader.cursor
@@ -281,7 +282,9 @@ class NodeRunner:
             received += stop - first
             dropped += reader.dropped
             at += 2
-        self._trace.put(RAW, self._pack_trace(self._start, duration, status, self.visible, dropped, *words), self.tick, self.visible)
+        self._trace.put(
+            RAW, self._pack_trace(self._start, duration, status, self.visible, dropped, *words), self.tick, self.visible
+        )
         self._trace.commit()
         control[row + N_TICKS] += 1
         control[row + N_BUSY] += duration
@@ -405,7 +408,7 @@ def bucket_of(duration: int) -> int:
     """The histogram bucket of a duration in ns: four per power of two.
 
     >>> bucket_of(1000), bucket_of(1200), bucket_of(2000)
-    (39, 40, 43)
+    (43, 44, 47)
     """
     bits = duration.bit_length()
     return min(BUCKETS - 1, bits * 4 + (duration >> (bits - 3) & 3)) if bits > 2 else duration

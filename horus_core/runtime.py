@@ -52,7 +52,9 @@ class RunningGraph(msgspec.Struct, frozen=True):
 def runtime_folder() -> Path:
     """``$XDG_RUNTIME_DIR/horus``, else ``/tmp/horus-<uid>``; mode 0700."""
     base = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(base) / "horus" if base and os.path.isdir(base) else Path(tempfile.gettempdir()) / f"horus-{os.getuid()}"
+    folder = (
+        Path(base) / "horus" if base and os.path.isdir(base) else Path(tempfile.gettempdir()) / f"horus-{os.getuid()}"
+    )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another user; set XDG_RUNTIME_DIR to a folder of yours")

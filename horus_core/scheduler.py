@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from horus_core import launch as launching
 from horus_core.control import (
     BUCKETS,
     H_RELEASED,
@@ -44,7 +45,6 @@ from horus_core.errors import (
     UnknownNode,
     UnknownTopic,
 )
-from horus_core import launch as launching
 from horus_core.graph import NodeSpec, build_graph, positive_number
 from horus_core.inline import Inline
 from horus_core.node import Node, checked_rate
@@ -119,10 +119,20 @@ class Scheduler:
         if not pace and not deterministic:
             raise InvalidValue("Scheduler pace", "False without deterministic=True", "both, or real time")
         self._given_rate = None if tick_rate is None else checked_rate("Scheduler tick_rate", tick_rate)
-        self._rt, self._deterministic, self._execution, self._pace_given, self._seed = rt, deterministic, execution, pace, seed
+        self._rt, self._deterministic, self._execution, self._pace_given, self._seed = (
+            rt,
+            deterministic,
+            execution,
+            pace,
+            seed,
+        )
         self._blackbox_mb = _count("Scheduler blackbox_mb", blackbox_mb)
-        self._watchdog = 0.0 if watchdog_ms == 0 else positive_number("Scheduler watchdog_ms", watchdog_ms, "(milliseconds)") / 1e3
-        self._max_misses = None if max_deadline_misses is None else _count("Scheduler max_deadline_misses", max_deadline_misses)
+        self._watchdog = (
+            0.0 if watchdog_ms == 0 else positive_number("Scheduler watchdog_ms", watchdog_ms, "(milliseconds)") / 1e3
+        )
+        self._max_misses = (
+            None if max_deadline_misses is None else _count("Scheduler max_deadline_misses", max_deadline_misses)
+        )
         self._recording = recording
         self._name = name or "horus"
         self._cores = usable_cores(cores)
@@ -233,7 +243,9 @@ class Scheduler:
         rate = session.graph.tick_rate
         if self._session is not None and self._session.graph.tick_rate != rate:
             raise InvalidValue(
-                f"the tick rate of session {session.name!r}", f"{rate:g} Hz", f"{self._session.graph.tick_rate:g} Hz, as the other recording"
+                f"the tick rate of session {session.name!r}",
+                f"{rate:g} Hz",
+                f"{self._session.graph.tick_rate:g} Hz, as the other recording",
             )
         if self._session is None and self._given_rate not in (None, rate):
             _log.warning("tick_rate=%g is ignored: the ticks are those of the recording, %g Hz", self._given_rate, rate)
@@ -392,8 +404,8 @@ class Scheduler:
             engine.run(last, self._pace)
         finally:
             self._state = "stepping"
-            ended_early = last is None or engine.stopping or engine.control[H_STOP_ASKED]
-            self._next_tick = int(engine.control[H_RELEASED] if ended_early else last) + 1
+            ended_early = engine.stopping or engine.control[H_STOP_ASKED]
+            self._next_tick = (int(engine.control[H_RELEASED]) if last is None or ended_early else last) + 1
             self._take_snapshot()
 
     def _ensure_engine(self, stepping: bool) -> Supervisor | Inline:
@@ -501,7 +513,10 @@ class Scheduler:
     def _raise_if_interrupted(self) -> None:
         if self._signal:
             kept = f"; the recording is kept: {Path(self._paths[0]).parent}" if self._paths else ""
-            print(f"horus: stopped by {signal.Signals(self._signal).name} after tick {self._next_tick - 1}{kept}", file=sys.stderr)
+            print(
+                f"horus: stopped by {signal.Signals(self._signal).name} after tick {self._next_tick - 1}{kept}",
+                file=sys.stderr,
+            )
             raise Interrupted(128 + self._signal)
 
     # The plan.
@@ -515,7 +530,9 @@ class Scheduler:
         if graph.tick_rate > rate and self._session is not None:
             fast = max((node for node in graph.nodes if not node.replayed), key=lambda node: node.rate)
             raise InvalidValue(
-                f"node {fast.name!r}: rate", f"{fast.rate:g} Hz", f"at most {rate:g} Hz, the rate of the recording's ticks"
+                f"node {fast.name!r}: rate",
+                f"{fast.rate:g} Hz",
+                f"at most {rate:g} Hz, the rate of the recording's ticks",
             )
         replaying = self._session is not None
         lockstep = replaying or self._deterministic or stepping
@@ -671,7 +688,9 @@ class Scheduler:
         self._must_be_idle("cannot change a rate")
         self._spec(node_name)
         if node_name not in self._nodes:
-            raise InvalidValue(f"node {node_name!r}", "replayed", "a live node; a replayed one keeps its recorded ticks")
+            raise InvalidValue(
+                f"node {node_name!r}", "replayed", "a live node; a replayed one keeps its recorded ticks"
+            )
         node = self._nodes[node_name]
         node.spec = replace(node.spec, rate=checked_rate(f"node {node_name!r}: rate", rate))
         return self
@@ -699,7 +718,10 @@ class Scheduler:
             "state": self._state,
             **totals,
             "late_releases": self._totals.get("slips", 0),
-            "health": {node["name"]: "ok" if not node["errors_count"] + node["deadline_misses"] else "degraded" for node in nodes},
+            "health": {
+                node["name"]: "ok" if not node["errors_count"] + node["deadline_misses"] else "degraded"
+                for node in nodes
+            },
         }
 
     def capabilities(self) -> dict[str, Any]:

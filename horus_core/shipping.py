@@ -88,7 +88,7 @@ def _lives_in_script(kind: type) -> bool:
 def _by_definition(kind: type) -> tuple[Callable[..., type], tuple[Any, ...]]:
     if kind not in _struct_ids:
         _struct_ids[kind] = uuid.uuid4().hex
-    config = kind.__struct_config__
+    config = kind.__struct_config__  # type: ignore[attr-defined]
     options = {
         name: getattr(config, name)
         for name in ("frozen", "eq", "order", "array_like", "gc", "tag", "tag_field", "omit_defaults", "repr_omit_defaults",
@@ -99,7 +99,9 @@ def _by_definition(kind: type) -> tuple[Callable[..., type], tuple[Any, ...]]:
         if each.default is not msgspec.NODEFAULT:
             fields.append((each.name, each.type, msgspec.field(default=each.default, name=each.encode_name)))
         elif each.default_factory is not msgspec.NODEFAULT:
-            fields.append((each.name, each.type, msgspec.field(default_factory=each.default_factory, name=each.encode_name)))
+            fields.append(
+                (each.name, each.type, msgspec.field(default_factory=each.default_factory, name=each.encode_name))
+            )
         else:
             fields.append((each.name, each.type, msgspec.field(name=each.encode_name)))
     own = {
@@ -115,11 +117,19 @@ def _of_msgspec(name: str) -> bool:
 
 
 def _defined_struct(
-    identity: str, name: str, fields: list[Any], module: str, doc: str | None, options: dict[str, Any], own: dict[str, Any]
+    identity: str,
+    name: str,
+    fields: list[Any],
+    module: str,
+    doc: str | None,
+    options: dict[str, Any],
+    own: dict[str, Any],
 ) -> type:
     if identity not in _structs_by_id:
         namespace = {**own, "__doc__": doc}
-        _structs_by_id[identity] = msgspec.defstruct(name, fields, module=module, namespace=namespace, kw_only=False, **options)
+        _structs_by_id[identity] = msgspec.defstruct(
+            name, fields, module=module, namespace=namespace, kw_only=False, **options
+        )
     return _structs_by_id[identity]
 
 
@@ -142,7 +152,11 @@ def _culprit(value: Any, path: str, seen: set[int], depth: int = 0) -> tuple[str
     if isinstance(value, io.IOBase):
         return path, f"an open file ({getattr(value, 'name', '?')!r})", "open it in init and keep it in node.state"
     if isinstance(value, functools._lru_cache_wrapper):
-        return path, "a functools.lru_cache function of the script", "put it into a module beside the script, or cache in init"
+        return (
+            path,
+            "a functools.lru_cache function of the script",
+            "put it into a module beside the script, or cache in init",
+        )
     return path, what, "create it in init and keep it in node.state"
 
 

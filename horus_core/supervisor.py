@@ -190,7 +190,10 @@ class Supervisor:
             if source is None and len(callbacks[-1]) > 1 << 20:
                 for path, size in large_parts(plan.callbacks[node.name]):
                     _log.warning(
-                        "node %r carries %d bytes to its process in %s; load them in init instead", node.name, size, path
+                        "node %r carries %d bytes to its process in %s; load them in init instead",
+                        node.name,
+                        size,
+                        path,
                     )
         return dump(graph), callbacks, sources
 
@@ -212,8 +215,12 @@ class Supervisor:
         request = self.plan.recording
         if request is None:
             return
-        boot = request.boot(list(sys.path), self.memory.graph, self._shipped[0], list(self.plan.placement.recorder), self.epoch_ns)
-        self._recorder = Child(f"horus:recorder:{request.name}", "horus_core.recording.process", pickle.dumps(boot), capture=False)
+        boot = request.boot(
+            list(sys.path), self.memory.graph, self._shipped[0], list(self.plan.placement.recorder), self.epoch_ns
+        )
+        self._recorder = Child(
+            f"horus:recorder:{request.name}", "horus_core.recording.process", pickle.dumps(boot), capture=False
+        )
 
     @property
     def epoch_ns(self) -> int:
@@ -260,7 +267,9 @@ class Supervisor:
             if time.monotonic() > deadline:
                 late = next((each for each, worker in enumerate(self._workers) if not worker.ready), 0)
                 raise StartFailed(
-                    self.plan.graph.nodes[late].name, f"its init has not returned after {START_SECONDS:g} s; make it shorter", ""
+                    self.plan.graph.nodes[late].name,
+                    f"its init has not returned after {START_SECONDS:g} s; make it shorter",
+                    "",
                 )
 
     def _announce(self) -> None:
@@ -344,7 +353,8 @@ class Supervisor:
             self._ended(position, worker, code)
 
     def _pass_on(self, position: int, worker: _Worker, rest: bool = False) -> None:
-        assert worker.child is not None and worker.child.output is not None
+        assert worker.child is not None
+        assert worker.child.output is not None
         data = worker.partial + read_available(worker.child.output)
         *lines, worker.partial = data.split(b"\n")
         if rest and worker.partial:
@@ -449,7 +459,9 @@ class Supervisor:
                 f"compute=True or a longer deadline= helps (later misses are counted, not printed)"
             )
         if node.on_miss == "stop":
-            self.failure = NodeFailed(node.name, tick, f"missed its deadline of {graph.deadlines[position] * 1e3:g} ms", "")
+            self.failure = NodeFailed(
+                node.name, tick, f"missed its deadline of {graph.deadlines[position] * 1e3:g} ms", ""
+            )
             self.stopping = True
 
     def _check_watchdogs(self) -> None:

@@ -37,7 +37,9 @@ def find_graph(graph: str | None = None) -> RunningGraph:
     wanted = "" if graph is None else f"called {graph!r}"
     if not found:
         raise NotRunning(wanted or "to talk to", f"running now: {names}; start one with horus run")
-    raise NotRunning("that is the only one", f"running now: {names}; give one's name or id")
+    raise NotRunning(
+        f"called {graph!r} alone" if graph else "can be meant without its name", f"running now: {names}; give one's id"
+    )
 
 
 class Attachment:
@@ -121,12 +123,16 @@ class Topic:
         """
         attached = self._attached
         encoding, payload = self._encode(data)
-        lock = os.open(runtime_folder() / f"graph-{attached.graph.id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(
+            runtime_folder() / f"graph-{attached.graph.id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not attached.alive:
                 raise NotRunning(f"called {attached.graph.name!r}", "it has ended")
-            writer = LaneWriter(attached.memory, attached.control, attached.layout, self._lane, self._capacity, lazy=True)
+            writer = LaneWriter(
+                attached.memory, attached.control, attached.layout, self._lane, self._capacity, lazy=True
+            )
             following = int(attached.control[H_RELEASED]) + 1
             writer.put(encoding, payload, following, following)
             attached.control[H_EXTERNAL] += 1

@@ -84,9 +84,8 @@ def dtype_of(form: Any) -> np.dtype:
     if isinstance(form, str):
         dtype = np.dtype(form)
     else:
-        dtype = np.lib.format.descr_to_dtype(
-            [tuple(tuple(part) if isinstance(part, list) else part for part in field) for field in form]
-        )
+        fields: Any = [tuple(tuple(part) if isinstance(part, list) else part for part in field) for field in form]
+        dtype = np.lib.format.descr_to_dtype(fields)
     if dtype.hasobject:
         raise ValueError("dtype holds objects")
     return dtype
@@ -103,7 +102,9 @@ class Encoder:
 
     def __init__(self, node: str, topic: str, kind: type | None = None) -> None:
         self._node, self._topic, self._kind = node, topic, kind
-        self._convert = kind is not None and (hasattr(kind, "__struct_fields__") or hasattr(kind, "__dataclass_fields__"))
+        self._convert = kind is not None and (
+            hasattr(kind, "__struct_fields__") or hasattr(kind, "__dataclass_fields__")
+        )
         self._arrays: list[tuple[int, np.ndarray]] = []
         self._pack = msgspec.msgpack.Encoder(enc_hook=self._hook).encode
 
@@ -163,7 +164,7 @@ class Encoder:
             if isinstance(value, numpy.generic):
                 form = _dtype_form(value.dtype)
                 return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, None, value.tobytes())))
-        for base in (str, int, float, bytes, list, dict, tuple):
+        for base in _PLAIN_KINDS:
             if isinstance(value, base):
                 return base(value)
         raise TypeError(f"a {type(value).__module__}.{type(value).__qualname__} is not data")
@@ -218,7 +219,15 @@ class Decoder:
                 self._area = (payload, copy)
                 return self._unpack(payload[_WORD : _WORD + size])
             raise ValueError(f"unknown encoding {encoding}")
-        except (msgspec.MsgspecError, RecursionError, ValueError, TypeError, KeyError, IndexError, OverflowError) as problem:
+        except (
+            msgspec.MsgspecError,
+            RecursionError,
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            OverflowError,
+        ) as problem:
             raise UndecodableMessage(self._topic, str(problem) or type(problem).__name__) from None
 
     def _ext(self, code: int, data: memoryview) -> Any:
@@ -245,6 +254,7 @@ class Decoder:
         raise ValueError(f"unknown extension {code}")
 
 
+_PLAIN_KINDS: tuple[Any, ...] = (str, int, float, bytes, list, dict, tuple)
 _BUILTIN_KINDS = (bool, int, float, str, list, dict)
 
 

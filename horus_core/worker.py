@@ -80,7 +80,6 @@ def main() -> None:
     sys.path[:] = boot.path
     sys.argv[:] = boot.argv
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    worker = None
     try:
         worker = Worker(boot, report, parent)
         worker.start()
@@ -123,7 +122,9 @@ class Worker:
         )
         self._needs = self._conditions()
         hearers = graph.feeds[position] if self._lockstep else (*graph.feeds[position], *graph.delayed[position])
-        self._hearers = [(memory.semaphore(f"go{other}"), self._other_schedule(other)) for other in dict.fromkeys(hearers)]
+        self._hearers = [
+            (memory.semaphore(f"go{other}"), self._other_schedule(other)) for other in dict.fromkeys(hearers)
+        ]
         self._ends = self._lockstep and (graph.nodes[position].compute or self._may_end_a_tick())
 
     def _other_schedule(self, other: int) -> NodeSchedule | None:
@@ -172,7 +173,7 @@ class Worker:
 
     def work(self) -> int:
         """Runs ticks until the graph stops. Returns the exit code."""
-        schedule, runner = self._schedule, self._runner
+        runner = self._runner
         tick = self._admitted()
         finish: Callable[[int, bool], int] = self._finish_lockstep if self._lockstep else self._finish_in_time
         while self._wait(tick):
@@ -323,10 +324,14 @@ def _real_time(boot: Boot) -> list[str]:
         try:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(boot.priority))
         except OSError as problem:
-            problems.append(f"no SCHED_FIFO priority {boot.priority}: {problem.strerror}; it needs CAP_SYS_NICE or an rtprio limit")
+            problems.append(
+                f"no SCHED_FIFO priority {boot.priority}: {problem.strerror}; it needs CAP_SYS_NICE or an rtprio limit"
+            )
     if boot.lock_memory:
         import ctypes
 
         if ctypes.CDLL(None, use_errno=True).mlockall(3):
-            problems.append(f"memory is not locked: {os.strerror(ctypes.get_errno())}; it needs CAP_IPC_LOCK or a memlock limit")
+            problems.append(
+                f"memory is not locked: {os.strerror(ctypes.get_errno())}; it needs CAP_IPC_LOCK or a memlock limit"
+            )
     return problems

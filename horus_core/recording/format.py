@@ -24,7 +24,24 @@ import pyarrow as pa
 
 from horus_core.recording.header import FORMAT, BatchMark, GraphRecord, Header, LaneRecord, NodeRecord, TopicRecord
 
-__all__ = ["EVENTS","FORMAT","MARK","MESSAGES","RECEIVED","STATUSES","TICKS","checksum","mark","with_header","TopicRecord","NodeRecord","LaneRecord","GraphRecord","Header","BatchMark"]
+__all__ = [
+    "EVENTS",
+    "FORMAT",
+    "MARK",
+    "MESSAGES",
+    "RECEIVED",
+    "STATUSES",
+    "TICKS",
+    "BatchMark",
+    "GraphRecord",
+    "Header",
+    "LaneRecord",
+    "NodeRecord",
+    "TopicRecord",
+    "checksum",
+    "mark",
+    "with_header",
+]
 
 MARK = b"horus"
 CHECK = b"horus.crc32"

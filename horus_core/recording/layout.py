@@ -174,7 +174,9 @@ def by_layout(*sides: tuple[Messages, np.ndarray]) -> Iterator[tuple[Layout | No
         if size > LARGEST:
             without.append(places)
             continue
-        for layout, found, matrices in _split(size, places, [matrix_of(each, rows[places], size) for each, rows in sides]):
+        for layout, found, matrices in _split(
+            size, places, [matrix_of(each, rows[places], size) for each, rows in sides]
+        ):
             if layout is not None:
                 yield layout, found, matrices
             else:

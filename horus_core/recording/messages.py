@@ -42,6 +42,12 @@ class Messages:
     start: np.ndarray
     length: np.ndarray
 
+    @staticmethod
+    def none(topics: list[str]) -> Messages:
+        """No rows."""
+        columns = {name: np.empty(0, _FIXED.get(name, np.int64)) for name in _COLUMNS}
+        return Messages(topics, columns, np.empty(0, np.uint8))
+
     def __len__(self) -> int:
         return len(self.tick)
 

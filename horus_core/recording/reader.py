@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import stat
@@ -20,7 +19,6 @@ from horus_core.recording.format import GraphRecord, Header, NodeRecord
 from horus_core.recording.names import FILE_NAME, file_stem, is_being_written, open_regular
 
 __all__ = ["FILE_NAME", "Damage", "RecordingFile", "Session", "file_stem", "is_being_written"]
-
 
 
 class Session:

@@ -72,7 +72,7 @@ class Tap:
         fence()
         if self._control[self._row + L_GENERATION] != self._generation:
             self._follow()
-        slices = []
+        slices: list[Slice] = []
         for segment, index, data in self._segments:
             while self.cursor < min(end, segment.stop):
                 if self.cursor < segment.first:

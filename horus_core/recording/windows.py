@@ -61,7 +61,9 @@ def windows(streams: Sequence[Iterator[Messages]]) -> Iterator[list[Messages | N
             stream.fill()
         if all(stream.is_over() for stream in open_streams):
             return
-        bounds = [(bound, place) for place, each in enumerate(open_streams) if (bound := each.whole_before()) is not None]
+        bounds = [
+            (bound, place) for place, each in enumerate(open_streams) if (bound := each.whole_before()) is not None
+        ]
         bound, place = min(bounds, default=(None, 0))
         if bound is not None and not any(stream.begins_before(bound) for stream in open_streams):
             open_streams[place].grow()

@@ -2,79 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from horus_core.errors import UndecodableMessage
+from horus_core.recording.compare.fields import Field, field_filter
 from horus_core.recording.compare.pairing import Pairs
-from horus_core.recording.compare.result import FieldDifference, TopicComparison
-from horus_core.recording.compare.values import Leaf, Tolerance, field_name, leaves, place_name, shown
+from horus_core.recording.compare.result import TopicComparison
+from horus_core.recording.compare.values import Leaf, Tolerance, field_name, leaves
 from horus_core.recording.layout import Layout, Slot, by_layout
 from horus_core.recording.messages import Messages
 from horus_core.values import MSGPACK, Decoder
 
 _MOST_FIELDS = 10_000  # fields of a topic that are told apart; a dict keyed by something endless must not fill memory
-
-
-def field_filter(topic: str, ignore: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a field of `topic` counts.
-
-    Args:
-        topic: the topic.
-        ignore: names of fields, or patterns with ``*`` and ``?``, that do not count, with what is below them; alone or
-            with the topic before them (``odom.stamp`` for the field stamp of the topic odom).
-    """
-
-    def counts(field: str) -> bool:
-        ends = [place for place, each in enumerate(field) if each in ".["] + [len(field)]
-        names = [name for end in ends for name in (field[:end], f"{topic}.{field[:end]}")]
-        return not any(fnmatchcase(name, pattern) for pattern in ignore for name in names)
-
-    return counts
-
-
-class _Field:
-    """What is known so far of one field that differs."""
-
-    def __init__(self) -> None:
-        self.first: tuple[int, Leaf] | None = None
-        self.ticks = 0
-        self.window: list[np.ndarray] = []
-        self.largest: float | None = None
-        self.largest_tick = -1
-
-    def note(self, ticks: np.ndarray, leaf: Leaf, sizes: np.ndarray | None) -> None:
-        """Adds messages that differ: their ticks, ascending, the first one's values and the size of each difference."""
-        if self.first is None or int(ticks[0]) < self.first[0]:
-            self.first = int(ticks[0]), leaf
-        self.window.append(ticks)
-        if sizes is not None:
-            place = int(np.argmax(sizes))
-            if self.largest is None or sizes[place] > self.largest:
-                self.largest, self.largest_tick = float(sizes[place]), int(ticks[place])
-
-    def end_window(self) -> None:
-        if self.window:
-            self.ticks += len(np.unique(np.concatenate(self.window)))
-            self.window = []
-
-    def result(self, name: str) -> FieldDifference:
-        assert self.first is not None
-        tick, leaf = self.first
-        return FieldDifference(
-            field=name,
-            where=place_name(leaf.path),
-            first_tick=tick,
-            what=leaf.what,
-            a=shown(leaf.a),
-            b=shown(leaf.b),
-            ticks=self.ticks,
-            largest=self.largest,
-            largest_tick=self.largest_tick if self.largest is not None else None,
-        )
 
 
 class TopicContent:
@@ -92,7 +33,7 @@ class TopicContent:
         self._decoder = Decoder(topic)
         self._filter = field_filter(topic, ignore)
         self._counting: dict[str, bool] = {}
-        self._fields: dict[str, _Field] = {}
+        self._fields: dict[str, Field] = {}
         self._overflow = 0
         self._counts = [0, 0, 0, 0, 0]  # messages of a and b, those without counterpart, pairs that differ
         self._first: int | None = None
@@ -197,7 +138,7 @@ class TopicContent:
             if len(self._fields) >= _MOST_FIELDS:
                 self._overflow += 1
                 return
-            field = self._fields[name] = _Field()
+            field = self._fields[name] = Field()
         field.note(ticks, leaf, sizes)
 
     def _count_differing(self, ticks: np.ndarray) -> None:

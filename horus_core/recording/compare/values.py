@@ -59,6 +59,9 @@ def leaves(a: Any, b: Any, tolerance: Tolerance) -> Iterator[Leaf]:
         elif isinstance(one, list) and isinstance(other, list):
             if len(one) != len(other):
                 yield Leaf(path, "length", f"{len(one)} items", f"{len(other)} items", None)
+            elif len(one) > _SHOWN and set(map(type, one)) == set(map(type, other)) == {float}:
+                yield from _array(path, np.array(one), np.array(other), tolerance)
+                continue
             both = list(zip(one, other, strict=False))
             waiting.extend(((*path, place), *both[place]) for place in reversed(range(len(both))))
         else:

@@ -1,0 +1,199 @@
+"""Compares two sessions: what differs, in which tick it begins, and by how much.
+
+``pairing``  which messages stand against each other, and which of these pairs hold other bytes: over whole blocks
+``content``  what differs in those that do: over columns where messages have one layout, else decoded one by one
+``timing``   in which ticks each node ran, and how long it took
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from horus_core.errors import InvalidValue, UnknownNode, closest
+from horus_core.recording.compare.content import TopicContent
+from horus_core.recording.compare.pairing import Pairs, differing, pair
+from horus_core.recording.compare.result import (
+    Comparison,
+    FieldDifference,
+    SettingDifference,
+    TickComparison,
+    TimingComparison,
+    TopicComparison,
+)
+from horus_core.recording.compare.timing import compare_ticks
+from horus_core.recording.compare.values import Tolerance
+from horus_core.recording.file import Damage
+from horus_core.recording.header import GraphRecord, NodeRecord
+from horus_core.recording.messages import Messages, read_messages
+from horus_core.recording.reader import Session
+from horus_core.recording.ticks import read_ticks
+from horus_core.recording.windows import windows
+
+__all__ = [
+    "Comparison",
+    "FieldDifference",
+    "SettingDifference",
+    "TickComparison",
+    "TimingComparison",
+    "TopicComparison",
+    "compare",
+]
+
+
+def compare(
+    a: Session,
+    b: Session,
+    nodes: Sequence[str] | None = None,
+    topics: Sequence[str] | None = None,
+    tolerance: float | tuple[float, float] = (0.0, 0.0),
+    ignore: Sequence[str] = (),
+    limit: int = 100,
+    start_tick: int | None = None,
+    stop_tick: int | None = None,
+) -> Comparison:
+    """Compares two sessions: nodes, ticks, message counts and content; timing beside that.
+
+    Args:
+        a, b: the sessions, see :func:`horus_core.recording.sessions.find_session`.
+        nodes: only what these sent; by default all.
+        topics: only messages on these; by default all.
+        tolerance: what two numbers may differ by: an absolute one, or an absolute and a relative one. They are taken as
+            equal up to ``max(absolute, relative * the larger magnitude)``. NaN equals NaN.
+        ignore: fields that do not count, see :func:`horus_core.recording.compare.fields.field_filter`.
+        limit: how many fields per topic are listed, those that differ first before others.
+        start_tick, stop_tick: only ticks from and up to these.
+
+    Raises:
+        UnknownNode: neither session knows one of `nodes`.
+        InvalidValue: neither session knows one of `topics`, or a tolerance is negative.
+
+    >>> compare(before, after, topics=["ctrl.cmd"], tolerance=1e-9).equal  # doctest: +SKIP
+    True
+    """
+    wanted = _Wanted(a, b, nodes, topics)
+    allowed = _tolerance(tolerance)
+    damage_a, damage_b = list(a.damage), list(b.damage)
+    ticks = compare_ticks(
+        read_ticks(a, damage_a, start_tick, stop_tick),
+        read_ticks(b, damage_b, start_tick, stop_tick),
+        wanted.node,
+    )
+    contents: list[TopicContent] = []
+    for node in wanted.nodes:
+        names: list[str] = []
+        streams = [
+            read_messages(session, node, damage, topics, start_tick, stop_tick, names)
+            for session, damage in ((a, damage_a), (b, damage_b))
+        ]
+        contents += _compare_node(node, names, wanted.topics(node), streams, allowed, ignore)
+    return _result(a, b, wanted, ticks, [content.result(limit) for content in contents], damage_a, damage_b)
+
+
+def _tolerance(given: float | tuple[float, float]) -> Tolerance:
+    found = Tolerance(*given) if isinstance(given, tuple) else Tolerance(given)
+    if not (found.absolute >= 0 and found.relative >= 0):
+        raise InvalidValue("the tolerance", repr(given), "numbers of at least 0")
+    return found
+
+
+class _Wanted:
+    """What is to be compared."""
+
+    def __init__(self, a: Session, b: Session, nodes: Sequence[str] | None, topics: Sequence[str] | None) -> None:
+        known = list(dict.fromkeys([*a.senders, *b.senders]))
+        lanes = dict.fromkeys((lane.node, lane.topic) for lane in [*a.graph.lanes, *b.graph.lanes])
+        for node in nodes or ():
+            if node not in known:
+                raise UnknownNode(f"neither {a.name!r} nor {b.name!r}", node, known)
+        names = sorted({topic for _, topic in lanes})
+        for topic in topics or ():
+            if topic not in names:
+                raise InvalidValue("the topic", f"{topic!r}{closest(topic, names)}", f"one of {', '.join(names)}")
+        self._lanes = [lane for lane in lanes if topics is None or lane[1] in topics]
+        senders = {node for node, _ in self._lanes}
+        self.nodes = [
+            node for node in known if (nodes is None or node in nodes) and (topics is None or node in senders)
+        ]
+
+    def node(self, name: str) -> bool:
+        return name in self.nodes
+
+    def topics(self, node: str) -> list[str]:
+        return [topic for sender, topic in self._lanes if sender == node]
+
+
+def _compare_node(
+    node: str,
+    names: list[str],
+    topics: list[str],
+    streams: Sequence[Iterator[Messages]],
+    tolerance: Tolerance,
+    ignore: Sequence[str],
+) -> list[TopicContent]:
+    contents = {topic: TopicContent(topic, node, tolerance, ignore) for topic in topics}
+    for window in windows(streams):
+        a, b = (block if block is not None else Messages.none(names) for block in window)
+        pairs = pair(a, b)
+        unequal = differing(a, b, pairs)
+        counts = [np.bincount(side.topic, minlength=len(names)).tolist() for side in (a, b)]
+        for place, topic in enumerate(names):
+            if counts[0][place] or counts[1][place]:
+                content = contents.setdefault(topic, TopicContent(topic, node, tolerance, ignore))
+                content.count(counts[0][place], counts[1][place])
+        rows = Pairs(pairs.a[unequal], pairs.b[unequal], pairs.only_a, pairs.only_b)
+        for place in np.unique(np.concatenate([a.topic[rows.a], a.topic[rows.only_a], b.topic[rows.only_b]])).tolist():
+            on_topic = a.topic[rows.a] == place
+            mine = Pairs(
+                rows.a[on_topic],
+                rows.b[on_topic],
+                rows.only_a[a.topic[rows.only_a] == place],
+                rows.only_b[b.topic[rows.only_b] == place],
+            )
+            contents[names[place]].add(a, b, mine)
+    return list(contents.values())
+
+
+def _result(
+    a: Session,
+    b: Session,
+    wanted: _Wanted,
+    ticks: list[tuple[TickComparison, TimingComparison]],
+    topics: list[TopicComparison],
+    damage_a: list[Damage],
+    damage_b: list[Damage],
+) -> Comparison:
+    nodes_a, nodes_b = ([name for name in session.nodes if wanted.node(name)] for session in (a, b))
+    only_a = [name for name in nodes_a if name not in nodes_b]
+    only_b = [name for name in nodes_b if name not in nodes_a]
+    in_both = [each for each, _ in ticks if each.node in nodes_a and each.node in nodes_b]
+    firsts = [each.first_tick for each in (*in_both, *topics) if each.first_tick is not None]
+    alike = all(not (each.only_a or each.only_b) for each in in_both) and all(topic.equal for topic in topics)
+    return Comparison(
+        a=a.name,
+        b=b.name,
+        equal=alike and not only_a and not only_b,
+        first_tick=min(firsts, default=None),
+        nodes_only_a=only_a,
+        nodes_only_b=only_b,
+        ticks=in_both,
+        topics=topics,
+        timing=[each for _, each in ticks if each.node in nodes_a and each.node in nodes_b],
+        settings=list(_settings(a.graph, b.graph, wanted.node)),
+        damage_a=[str(each) for each in damage_a],
+        damage_b=[str(each) for each in damage_b],
+    )
+
+
+def _settings(a: GraphRecord, b: GraphRecord, counts: Callable[[str], bool]) -> Iterator[SettingDifference]:
+    for setting in ("tick_rate", "deterministic", "seed"):
+        if getattr(a, setting) != getattr(b, setting):
+            yield SettingDifference("", setting, getattr(a, setting), getattr(b, setting))
+    nodes_b = {node.name: node for node in b.nodes}
+    for one in a.nodes:
+        other = nodes_b.get(one.name)
+        if other is not None and counts(one.name):
+            for setting in NodeRecord.__struct_fields__:
+                if getattr(one, setting) != getattr(other, setting) and setting != "replayed":
+                    yield SettingDifference(one.name, setting, getattr(one, setting), getattr(other, setting))
