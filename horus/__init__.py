@@ -27,6 +27,7 @@ from horus_core.errors import (
     RecordingTooNew,
     ReplayRange,
     SchedulerBusy,
+    ScriptFailed,
     SharedMemoryFull,
     StartFailed,
     TopicConflict,
@@ -37,6 +38,7 @@ from horus_core.errors import (
     UnshippableCallable,
 )
 from horus_core.node import Node, Pub, Sub
+from horus_core.recording.options import Recording
 from horus_core.scheduler import Interrupted, Scheduler, run
 from horus_core.topic import Topic
 
@@ -52,6 +54,7 @@ __all__ = [
     "NotRunning",
     "Pub",
     "RecorderFailed",
+    "Recording",
     "RecordingDamaged",
     "RecordingError",
     "RecordingExists",
@@ -60,6 +63,7 @@ __all__ = [
     "ReplayRange",
     "Scheduler",
     "SchedulerBusy",
+    "ScriptFailed",
     "SharedMemoryFull",
     "StartFailed",
     "Sub",

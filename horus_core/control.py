@@ -36,13 +36,14 @@ NEVER = -1
     H_RECORDED_BYTES,  # the recorder: size of its files
     H_RECORDED_LOST,  # the recorder: messages that lanes had pushed out before it took them
     H_RECORDER_BACKLOG,  # the recorder: bytes taken and not yet written
-    H_RECORDER_STATE,  # the recorder: NEVER before it is ready, then 1
+    H_RECORDER_STATE,  # the recorder: NEVER before it is ready, then RECORDER_WRITES or RECORDER_GAVE_UP
     H_SLIPS,  # releases that came more than a period late
     H_LOCKSTEP,  # 1: nobody is ever late
     H_SAFE_MODE,  # 1 + the tick in which safe mode began
 ) = range(18)
 HEADER_WORDS = 64
 STARTING, RUNNING, STOPPING, ENDED = range(4)
+RECORDER_WRITES, RECORDER_GAVE_UP = 1, 2
 
 # A node's row. Written by the node's worker unless a line says otherwise.
 (

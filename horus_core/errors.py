@@ -129,6 +129,15 @@ class StartFailed(HorusError, RuntimeError):
         return f"{head}\n{trace}" if trace else head
 
 
+class ScriptFailed(HorusError, RuntimeError):
+    """The script's: it ended before it ran a graph. Args: its path, what happened, its own traceback ('' if none)."""
+
+    def __str__(self) -> str:
+        path, what, trace = self.args
+        head = f"the script {path!r} did not run a graph: {what}"
+        return f"{head}\n{trace}" if trace else head
+
+
 class RecordingError(HorusError):
     """Base of what is wrong with a recording or a request about one."""
 

@@ -88,7 +88,7 @@ class Inline:
 
             plan.recording.keep_script()
             header = plan.recording.header(self.epoch_ns)
-            self._recorder = Recorder(self.memory, control, self.layout, graph, plan.recording.folder, header)
+            self._recorder = Recorder(self.memory, control, self.layout, graph, plan.recording.targets, header)
             self.paths = [str(path) for path in self._recorder.paths]
         control[H_STATE] = RUNNING
         self.emit("start", nodes=[node.name for node in graph.nodes])

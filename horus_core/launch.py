@@ -5,13 +5,15 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+import traceback
 import types
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from horus_core.errors import InvalidValue
+from horus_core.errors import HorusError, InvalidValue, ScriptFailed
 
 if TYPE_CHECKING:
     from horus_core.scheduler import Scheduler
@@ -22,7 +24,7 @@ class Launch:
     """Settings for the first scheduler that runs in this process; None leaves the script's own.
 
     Attributes:
-        record: session name to record under.
+        record: session name to record under, or the folder to record into, wherever it is.
         overwrite: replace a session of that name.
         duration: seconds.
         tick_rate: Hz.
@@ -34,7 +36,7 @@ class Launch:
         ended: called with the scheduler once its run has ended, however it ended.
     """
 
-    record: str | None = None
+    record: str | Path | None = None
     overwrite: bool = False
     duration: float | None = None
     tick_rate: float | None = None
@@ -63,6 +65,17 @@ def take() -> Launch | None:
     return launch
 
 
+@contextmanager
+def launched(launch: Launch | None) -> Iterator[None]:
+    """Sets `launch` for the first scheduler that runs in the block."""
+    global _pending
+    _pending = launch
+    try:
+        yield
+    finally:
+        _pending = None
+
+
 def run_script(path: str | os.PathLike[str], arguments: Sequence[str] = (), launch: Launch | None = None) -> None:
     """Runs a Python script as ``python path arguments`` would, in this process, with `launch` for its first scheduler.
 
@@ -74,7 +87,6 @@ def run_script(path: str | os.PathLike[str], arguments: Sequence[str] = (), laun
     Raises:
         InvalidValue: there is no such script.
     """
-    global _pending
     script = Path(path)
     if not script.is_file():
         raise InvalidValue("the script", repr(str(path)), "the path of a Python file")
@@ -84,25 +96,40 @@ def run_script(path: str | os.PathLike[str], arguments: Sequence[str] = (), laun
     sys.modules["__main__"] = main
     sys.argv[:] = [str(path), *arguments]
     sys.path[0:0] = [str(script.resolve().parent)]
-    _pending = launch
-    try:
+    with launched(launch):
         exec(compile(script.read_bytes(), str(script.resolve()), "exec"), main.__dict__)
-    finally:
-        _pending = None
 
 
-def capture_graph(path: str | os.PathLike[str], arguments: Sequence[str] = ()) -> Scheduler:
+def capture_graph(
+    path: str | os.PathLike[str], arguments: Sequence[str] = (), launch: Launch | None = None
+) -> Scheduler:
     """The first scheduler that a script would run, with all its nodes, without running it.
 
     Args:
         path, arguments: as for :func:`run_script`.
+        launch: settings that it is to have.
 
     Raises:
         InvalidValue: the script runs no scheduler, or there is no such script.
+        ScriptFailed: it ended before that, with an exception or an exit code.
     """
     try:
-        run_script(path, arguments, Launch(capture=True))
+        run_script(path, arguments, replace(launch or Launch(), capture=True))
     except Captured as captured:
         scheduler: Scheduler = captured.args[0]
         return scheduler
+    except HorusError:
+        raise
+    except SystemExit as problem:
+        raise ScriptFailed(str(path), f"it exited with {problem.code!r}", "") from None
+    except Exception as problem:
+        raise ScriptFailed(str(path), f"{type(problem).__name__}: {problem}", _trace(problem)) from problem
     raise InvalidValue("the script", repr(str(path)), "one that runs a Scheduler, or calls horus.run()")
+
+
+def _trace(problem: Exception) -> str:
+    """The traceback of `problem`, from the script on."""
+    frame = problem.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(problem), problem, frame)).rstrip()

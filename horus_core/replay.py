@@ -67,10 +67,12 @@ class RecordedSource:
         row = self._next
         while row is not None and row[0] + shift <= tick:
             sent_in, visible, topic, encoding, payload = row
-            override = self.overrides.get(topic)
-            if override is not None:
-                encoding, payload = override(encoding, payload)
-            writers[topic].put(encoding, payload, sent_in + shift, visible + shift)
+            writer = writers.get(topic)  # None for a topic that stays silent
+            if writer is not None:
+                override = self.overrides.get(topic)
+                if override is not None:
+                    encoding, payload = override(encoding, payload)
+                writer.put(encoding, payload, sent_in + shift, visible + shift)
             row = next(self._rows, None)
         self._next = row
 

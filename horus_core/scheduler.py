@@ -8,35 +8,17 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from horus_core import launch as launching
-from horus_core.control import (
-    BUCKETS,
-    H_RELEASED,
-    H_SLIPS,
-    H_STOP_ASKED,
-    N_BUSY,
-    N_BUSY_LAST,
-    N_BUSY_MAX,
-    N_BUSY_MIN,
-    N_DROPPED,
-    N_ERRORS,
-    N_FINISHED,
-    N_MISSES,
-    N_OVERRUNS,
-    N_PID,
-    N_RECEIVED,
-    N_RESTARTS,
-    N_SENT,
-    N_SENT_BYTES,
-    N_STATE,
-    N_TICKS,
-)
+from horus_core.control import H_RELEASED, H_SLIPS, H_STOP_ASKED
 from horus_core.coordinator import Pace
+from horus_core.counters import graph_counters, no_counters, node_counters
 from horus_core.errors import (
     DuplicateNode,
     EmptyGraph,
@@ -44,15 +26,18 @@ from horus_core.errors import (
     SchedulerBusy,
     UnknownNode,
     UnknownTopic,
+    closest,
 )
-from horus_core.graph import NodeSpec, build_graph, positive_number
+from horus_core.graph import Graph, NodeSpec, build_graph, positive_number
 from horus_core.inline import Inline
 from horus_core.node import Node, checked_rate
-from horus_core.placement import place, usable_cores
+from horus_core.placement import Placement, place, usable_cores
 from horus_core.recording import sessions
+from horus_core.recording.options import Recording
 from horus_core.recording.request import RecordingRequest
-from horus_core.runner import RunOptions, bucket_start
+from horus_core.runner import RunOptions
 from horus_core.schedule import tick_count
+from horus_core.shipping import dump_callbacks
 from horus_core.supervisor import Output, Plan, Supervisor, print_line
 
 if TYPE_CHECKING:
@@ -75,7 +60,8 @@ class Scheduler:
         deterministic: virtual time, nobody is ever late, the same inputs give the same outputs.
         blackbox_mb: size of the flight recorder in MB; 0 for none.
         watchdog_ms: milliseconds after which a node stuck in a tick is killed; 0 for never.
-        recording: True, or the name of the session to record.
+        recording: True, the name of the session to record, or a :class:`Recording` with all that can be set.
+        recording_overflow: "drop" or "block", see :class:`Recording`.
         name: of the graph.
         cores: cores to use.
         max_deadline_misses: misses of one node after which the graph ends.
@@ -104,7 +90,8 @@ class Scheduler:
         deterministic: bool = False,
         blackbox_mb: int = 0,
         watchdog_ms: float = 0,
-        recording: bool | str = False,
+        recording: bool | str | Recording = False,
+        recording_overflow: str | None = None,
         name: str | None = None,
         cores: Sequence[int] | None = None,
         max_deadline_misses: int | None = None,
@@ -134,6 +121,9 @@ class Scheduler:
             None if max_deadline_misses is None else _count("Scheduler max_deadline_misses", max_deadline_misses)
         )
         self._recording = recording
+        self._how = recording if isinstance(recording, Recording) else Recording()
+        if recording_overflow is not None:
+            self._how = replace(self._how, overflow=recording_overflow)
         self._name = name or "horus"
         self._cores = usable_cores(cores)
         if verbose:
@@ -145,10 +135,12 @@ class Scheduler:
         self._stop_tick: int | None = None
         self._speed: float | None = None
         self._pace = Pace()
+        self._launched_recording: str | Path | None = None
         self._overwrite = False
         self._loop = False
         self._free = False
         self._overrides: dict[tuple[str, str], Any] = {}
+        self._only: frozenset[str] | None = None  # the topics that are replayed; None: all
         self._engine: Supervisor | Inline | None = None
         self._state = "idle"
         self._last_tick: int | None = None  # of the replay
@@ -158,6 +150,9 @@ class Scheduler:
         self._degraded: list[str] = []
         self._signal = 0
         self._totals: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
+        self._ran_seconds = 0.0
+        self._running_since = 0.0
         self._output: Output = print_line
 
     def __repr__(self) -> str:
@@ -187,6 +182,18 @@ class Scheduler:
             raise DuplicateNode(node.name)
         self._replayed.pop(node.name, None)
         self._nodes[node.name] = node
+        return self
+
+    def remove(self, node_name: str) -> Scheduler:
+        """Takes a node out, live or replayed, before it runs.
+
+        Raises:
+            UnknownNode: there is none of that name.
+        """
+        self._must_be_idle("cannot remove a node")
+        self._spec(node_name)
+        self._nodes.pop(node_name, None)
+        self._replayed.pop(node_name, None)
         return self
 
     @staticmethod
@@ -224,8 +231,6 @@ class Scheduler:
             RecordingMissing, NotARecording, RecordingDamaged, RecordingTooNew: see their words.
             DuplicateNode: there is one of that name.
         """
-        from dataclasses import replace
-
         from horus_core import replay
 
         self._must_be_idle("cannot add a replayed node")
@@ -329,6 +334,19 @@ class Scheduler:
         self._overrides[node_name, output_name] = value
         return self
 
+    def set_replay_topics(self, topics: Sequence[str]) -> Scheduler:
+        """Replays these topics only; on the others the replayed nodes stay silent.
+
+        Raises:
+            InvalidValue: no replayed node sends on one of them.
+        """
+        known = sorted({topic.name for _, spec in self._replayed.values() for topic in spec.pubs})
+        for topic in topics:
+            if topic not in known:
+                raise InvalidValue("the topic", f"{topic!r}{closest(topic, known)}", f"one of {', '.join(known)}")
+        self._only = frozenset(topics)
+        return self
+
     # Running.
 
     def run(self, duration: float | None = None) -> None:
@@ -399,11 +417,13 @@ class Scheduler:
         if self._last_tick is not None and not self._loop:
             last = self._last_tick if last is None else min(last, self._last_tick)
         self._pace.period_ns = self._period_of(engine.plan.graph.tick_rate) if paced else 0.0
+        self._running_since = time.monotonic()
         self._state = "running"
         try:
             engine.run(last, self._pace)
         finally:
             self._state = "stepping"
+            self._ran_seconds += time.monotonic() - self._running_since
             ended_early = engine.stopping or engine.control[H_STOP_ASKED]
             self._next_tick = (int(engine.control[H_RELEASED]) if last is None or ended_early else last) + 1
             self._take_snapshot()
@@ -440,18 +460,16 @@ class Scheduler:
         finally:
             self._paths = list(engine.paths) or self._paths
             self._state = "stopped"
+            if hasattr(engine, "control"):  # the recorder has counted up to the end
+                self._counted = graph_counters(engine.control, engine.layout)
 
     def _apply_launch(self) -> launching.Launch | None:
         """Takes what ``horus run`` set for this run."""
-        from dataclasses import replace
-
         launch = launching.take()
         if launch is None:
             return None
-        if launch.capture:
-            raise launching.Captured(self)
         if launch.record is not None:
-            self._recording, self._overwrite = launch.record, launch.overwrite
+            self._launched_recording, self._overwrite = launch.record, launch.overwrite
         if launch.tick_rate is not None:
             self._given_rate = checked_rate("the tick rate", launch.tick_rate)
         self._execution = launch.execution or self._execution
@@ -460,6 +478,8 @@ class Scheduler:
             self._spec(name)
             if name in self._nodes:
                 self._nodes[name].spec = replace(self._nodes[name].spec, **changes)
+        if launch.capture:
+            raise launching.Captured(self)
         return launch
 
     # Pausing.
@@ -554,7 +574,8 @@ class Scheduler:
             lockstep=lockstep,
             seed=recorded.seed if recorded else self._seed,
             epoch_ns=recorded.epoch_ns if recorded else 0,
-            recorded=bool(self._wanted_session()),
+            recorded=bool(self._wanted_session()) or self._blackbox_mb > 0,
+            block=self._how.overflow == "block",
             deterministic=self._deterministic or replaying,
             skips=skips,
             visibles=visibles,
@@ -569,17 +590,25 @@ class Scheduler:
             recording=self._recording_request(graph, options),
             rt=self._rt,
             watchdog=self._watchdog,
+            blackbox_mb=self._blackbox_mb,
             script=_script(),
             output=self._output,
         )
 
     def _specs(self) -> list[NodeSpec]:
         """All nodes; those of the recording in its order, so that the graph is the one that was recorded."""
-        specs = [spec for _, spec in self._replayed.values()] + [node.spec for node in self._nodes.values()]
+        specs = [self._heard(spec) for _, spec in self._replayed.values()]
+        specs += [node.spec for node in self._nodes.values()]
         if self._session is None:
             return specs
         known = [node.name for node in self._session.graph.nodes]
         return sorted(specs, key=lambda spec: known.index(spec.name) if spec.name in known else len(known))
+
+    def _heard(self, spec: NodeSpec) -> NodeSpec:
+        """A replayed node without the topics that stay silent."""
+        if self._only is None:
+            return spec
+        return replace(spec, pubs=tuple(topic for topic in spec.pubs if topic.name in self._only))
 
     def _tick_rate_of(self, specs: Sequence[NodeSpec]) -> float:
         return 1000.0 if self._given_rate is None else self._given_rate
@@ -591,18 +620,24 @@ class Scheduler:
         rates = [node.spec.rate for node in self._nodes.values() if node.spec.on is None]
         return tick_count(seconds, max([self._tick_rate_of(()), *rates]))
 
-    def _wanted_session(self) -> bool | str:
-        return os.environ.get("HORUS_RECORD") or self._recording
+    def _wanted_session(self) -> bool | str | Path | Recording:
+        return self._launched_recording or os.environ.get("HORUS_RECORD") or self._recording
 
     def _recording_request(self, graph: Any, options: RunOptions) -> RecordingRequest | None:
         wanted = self._wanted_session()
         if not wanted:
-            return None
+            return RecordingRequest(self._name, [], graph, options, _script()) if self._blackbox_mb else None
+        if isinstance(wanted, Recording):
+            wanted = wanted.name or True
         base = self._name if self._name != "horus" else Path(_script()).stem or "horus"
-        name = wanted if isinstance(wanted, str) else sessions.free_session_name(base)
-        folder = sessions.new_session_folder(name, self._overwrite)
+        if isinstance(wanted, Path):
+            folder = wanted
+            folder.mkdir(parents=True)
+        else:
+            name = wanted if isinstance(wanted, str) else sessions.free_session_name(base)
+            folder = sessions.new_session_folder(name, self._overwrite or self._how.overwrite)
         replayed = self._session.name if self._session is not None else ""
-        return RecordingRequest(folder.name, folder, graph, options, _script(), replayed)
+        return RecordingRequest(folder.name, [(folder, self._how)], graph, options, _script(), replayed)
 
     # Asking.
 
@@ -612,8 +647,9 @@ class Scheduler:
 
     def current_tick(self) -> int:
         """How many ticks have been released: the number of the next tick."""
-        if self._engine is not None and self._state == "running":
-            return int(self._engine.control[H_RELEASED]) + 1
+        engine = self._engine  # another thread may ask while the run ends
+        if engine is not None and self._state == "running":
+            return int(engine.control[H_RELEASED]) + 1
         return self._next_tick
 
     def is_running(self) -> bool:
@@ -653,6 +689,11 @@ class Scheduler:
         """What :meth:`get_node_stats` says, for every node."""
         return [self.get_node_stats(name) for name in self.get_node_names()]
 
+    @property
+    def live_nodes(self) -> list[Node]:
+        """The nodes that are not replayed."""
+        return list(self._nodes.values())
+
     def get_node_info(self, node_name: str) -> int | None:
         """A node's `order`, None if there is no such node."""
         return self._spec(node_name).order if self.has_node(node_name) else None
@@ -671,8 +712,38 @@ class Scheduler:
         spec = self._spec(node_name)
         if self._engine is not None and self._state == "running":
             self._take_snapshot()
-        facts = self._snapshot.get(node_name) or _no_facts()
+        facts = self._snapshot.get(node_name) or {**no_counters(), "core": None}
         return {"name": node_name, "order": spec.order, "rate_hz": spec.rate, "priority": spec.priority, **facts}
+
+    def progress(self) -> dict[str, Any]:
+        """How the current or the last run goes; cheap, and may be asked from another thread.
+
+        Returns:
+            tick (the next one), seconds (of running), deadline_misses, restarts, errors, messages_dropped, late_releases,
+            recorded_bytes, recorded_lost (messages) and recorder_backlog (bytes).
+        """
+        engine, running = self._engine, self._state == "running"
+        if engine is not None and hasattr(engine, "control"):
+            self._counted = graph_counters(engine.control, engine.layout)
+        seconds = self._ran_seconds + (time.monotonic() - self._running_since if running else 0.0)
+        return {"tick": self.current_tick(), "seconds": seconds, **self._counted}
+
+    def check(self) -> tuple[Graph, Placement]:
+        """Checks what would run, as far as that goes without running it.
+
+        Returns:
+            The graph, and where its nodes would run.
+
+        Raises:
+            EmptyGraph, TopicConflict, InvalidValue: the graph is not sound.
+            UnshippableCallable: a callback cannot go to its process.
+        """
+        rate = self._session.graph.tick_rate if self._session is not None else self._tick_rate_of(())
+        graph = build_graph(self._specs(), rate)
+        for name, node in self._nodes.items():
+            if self._execution == "process":
+                dump_callbacks(name, node.callbacks)
+        return graph, place(graph, self._cores)
 
     def _spec(self, node_name: str) -> NodeSpec:
         if node_name in self._nodes:
@@ -683,8 +754,6 @@ class Scheduler:
 
     def set_node_rate(self, node_name: str, rate: float) -> Scheduler:
         """Sets a node's rate in Hz, before it runs."""
-        from dataclasses import replace
-
         self._must_be_idle("cannot change a rate")
         self._spec(node_name)
         if node_name not in self._nodes:
@@ -697,8 +766,6 @@ class Scheduler:
 
     def set_tick_budget(self, node_name: str, budget_us: float) -> Scheduler:
         """Sets a node's budget in microseconds, before it runs."""
-        from dataclasses import replace
-
         self._must_be_idle("cannot change a budget")
         self._spec(node_name)
         budget = positive_number(f"node {node_name!r}: budget", budget_us, "(microseconds)") * 1e-6
@@ -758,6 +825,28 @@ class Scheduler:
             return []
         return list(self._paths)
 
+    def save_blackbox(self, name: str | None = None) -> str:
+        """Saves what the flight recorder holds now as a session.
+
+        Args:
+            name: the session's name; None: ``blackbox_``, the graph's name and the date.
+
+        Returns:
+            The session's folder.
+
+        Raises:
+            SchedulerBusy: there is no flight recorder (``blackbox_mb=0``), or the graph does not run.
+        """
+        from horus_core.recording.blackbox import save_blackbox
+
+        if not isinstance(self._engine, Supervisor) or self._engine.blackbox is None:
+            state = "without one (set blackbox_mb=)" if not self._blackbox_mb else self._state
+            raise SchedulerBusy("cannot save the flight recorder", state)
+        folder = save_blackbox(self._engine.blackbox, name)
+        if folder is None:
+            raise SchedulerBusy("cannot save the flight recorder", "just starting; nothing is recorded yet")
+        return str(folder)
+
     def list_recordings(self) -> list[str]:
         """The names of all recorded sessions.
 
@@ -788,58 +877,8 @@ class Scheduler:
         self._totals = {"slips": int(control[H_SLIPS]), "stop_asked": int(control[H_STOP_ASKED])}
         self._degraded = list(engine.degradations)
         for position, node in enumerate(engine.plan.graph.nodes):
-            row = layout.node(position)
-            start = layout.histogram(position)
-            self._snapshot[node.name] = _facts(
-                [int(word) for word in control[row : row + 32]],
-                [int(word) for word in control[start : start + BUCKETS]],
-                engine.plan.placement.nodes[position],
-            )
-
-
-_STATES = ("starting", "ready", "stopped", "failed", "dead")
-
-
-def _no_facts() -> dict[str, Any]:
-    return {**_facts([0] * 32, [0] * BUCKETS, -1), "state": "idle", "core": None}
-
-
-def _facts(row: Sequence[int], histogram: Sequence[int], core: int) -> dict[str, Any]:
-    ticks = row[N_TICKS]
-    return {
-        "pid": row[N_PID],
-        "core": core,
-        "state": _STATES[row[N_STATE]],
-        "total_ticks": ticks,
-        "successful_ticks": max(0, ticks - row[N_ERRORS]),
-        "failed_ticks": row[N_ERRORS],
-        "errors_count": row[N_ERRORS],
-        "last_tick": row[N_FINISHED],
-        "deadline_misses": row[N_MISSES],
-        "budget_overruns": row[N_OVERRUNS],
-        "restarts": row[N_RESTARTS],
-        "messages_sent": row[N_SENT],
-        "bytes_sent": row[N_SENT_BYTES],
-        "messages_received": row[N_RECEIVED],
-        "messages_dropped": row[N_DROPPED],
-        "avg_tick_duration_ms": row[N_BUSY] / ticks * 1e-6 if ticks else 0.0,
-        "min_tick_duration_ms": row[N_BUSY_MIN] * 1e-6 if ticks else 0.0,
-        "max_tick_duration_ms": row[N_BUSY_MAX] * 1e-6,
-        "last_tick_duration_ms": row[N_BUSY_LAST] * 1e-6,
-        "p50_tick_duration_ms": percentile(histogram, 0.5) * 1e-6,
-        "p99_tick_duration_ms": percentile(histogram, 0.99) * 1e-6,
-    }
-
-
-def percentile(histogram: Sequence[int], share: float) -> float:
-    """The duration in ns below which `share` of the ticks stayed, from a histogram with four buckets per power of two."""
-    total = sum(histogram)
-    seen = 0
-    for bucket, count in enumerate(histogram):
-        seen += count
-        if total and seen >= share * total:
-            return (bucket_start(bucket) + bucket_start(bucket + 1)) / 2
-    return 0.0
+            counters = node_counters(control, layout, position)
+            self._snapshot[node.name] = {**counters, "core": engine.plan.placement.nodes[position]}
 
 
 def _count(what: str, value: Any) -> int:
@@ -863,7 +902,7 @@ def run(
     deterministic: bool = False,
     watchdog_ms: float = 0,
     blackbox_mb: int = 0,
-    recording: bool | str = False,
+    recording: bool | str | Recording = False,
     name: str | None = None,
     cores: Sequence[int] | None = None,
     max_deadline_misses: int | None = None,

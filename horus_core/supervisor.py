@@ -55,6 +55,8 @@ from horus_core.lane import LaneWriter
 from horus_core.memory import SharedMemory
 from horus_core.placement import Placement
 from horus_core.process import Child, exit_reason, pin, precise_timers, read_available
+from horus_core.recording.blackbox import make_blackbox, remove_blackbox, save_blackbox, save_leftovers
+from horus_core.recording.options import Recording
 from horus_core.recording.request import RecordingRequest
 from horus_core.runner import RunOptions
 from horus_core.runtime import RunningGraph, RunningLane, RunningNode, announce, withdraw
@@ -88,6 +90,7 @@ class Plan:
         callbacks: per node name, its callbacks by role.
         sources: per replayed node, its source; shipped with cloudpickle.
         watchdog: seconds for nodes that do not give their own, 0 for none.
+        blackbox_mb: size of the flight recorder, 0 for none.
     """
 
     name: str
@@ -99,6 +102,7 @@ class Plan:
     recording: RecordingRequest | None = None
     rt: bool = False
     watchdog: float = 0.0
+    blackbox_mb: float = 0
     script: str = ""
     output: Output = print_line
 
@@ -128,6 +132,7 @@ class Supervisor:
         failure: what ended it, if a node did.
         degradations: what was asked for and not granted.
         paths: files of the recording.
+        blackbox: the flight recorder's folder in shared memory.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -140,6 +145,8 @@ class Supervisor:
         self._workers = [_Worker() for _ in plan.graph.nodes]
         self._recorder: Child | None = None
         self._recorder_closed = False
+        self._recorder_restarts: list[float] = []
+        self.blackbox: Path | None = None
         self._announcement: Path | None = None
         self._hold: int | None = None
         self._watchdog_checked = 0.0
@@ -158,6 +165,8 @@ class Supervisor:
         plan, graph = self.plan, self.plan.graph
         self._shipped = self._ship()
         shm.sweep()
+        for saved in save_leftovers():
+            self._tell(f"the flight recorder of a graph that was killed is saved as session {saved.name!r}")
         self.memory = SharedMemory.new()
         self.layout = Layout.of(graph)
         try:
@@ -215,6 +224,10 @@ class Supervisor:
         request = self.plan.recording
         if request is None:
             return
+        if self.plan.blackbox_mb and self.blackbox is None:
+            self.blackbox = make_blackbox(self.memory.graph, self.plan.name)
+            request.targets.append((self.blackbox, Recording(keep_mb=self.plan.blackbox_mb, reserve_mb=0)))
+        self._recorder_closed = False
         boot = request.boot(
             list(sys.path), self.memory.graph, self._shipped[0], list(self.plan.placement.recorder), self.epoch_ns
         )
@@ -252,7 +265,7 @@ class Supervisor:
         worker.child = Child(f"horus:{node.name}", "horus_core.worker", pickle.dumps(boot))
         self.control[row + N_PID] = worker.child.pid
         self.control[row + N_CORE] = NEVER if boot.core is None else boot.core
-        if worker.log is None and plan.recording is not None:
+        if worker.log is None and plan.recording is not None and plan.recording.targets[0][0] != self.blackbox:
             worker.log = plan.recording.open_log(node.name)
 
     def _wait_until_ready(self) -> None:
@@ -496,7 +509,8 @@ class Supervisor:
             elif kind == "closed":
                 self._recorder_closed = True
             else:
-                self._tell(str(RecorderFailed(facts[0])))
+                self.degradations.append(str(RecorderFailed(facts[0])))
+                self._tell(self.degradations[-1])
         if ended:
             code = self._recorder.wait(1.0)
             self._recorder.close()
@@ -504,8 +518,21 @@ class Supervisor:
             if not self._recorder_closed:
                 if not self.paths:
                     raise RecorderFailed(f"its process {exit_reason(code)} before it was ready")
-                self._release_recorder_floors()
-                self._tell(str(RecorderFailed(f"its process {exit_reason(code)}")))
+                self._recorder_ended(exit_reason(code))
+
+    def _recorder_ended(self, reason: str) -> None:
+        """Starts the recorder again; it goes on from the lanes, into a next part of the session."""
+        now = time.monotonic()
+        self._recorder_restarts = [each for each in self._recorder_restarts if now - each < RESTARTS_WINDOW]
+        if len(self._recorder_restarts) >= RESTARTS_MOST:
+            self._release_recorder_floors()
+            self.degradations.append(str(RecorderFailed(f"its process {reason}, for the {RESTARTS_MOST + 1}th time")))
+            self._tell(self.degradations[-1])
+            return
+        self._recorder_restarts.append(now)
+        self._tell(f"the recorder {reason}; starting it again, it goes on from the lanes")
+        self.emit("recorder restarted", reason=reason)
+        self._start_recorder()
 
     def _release_recorder_floors(self) -> None:
         for lane in range(self.layout.lanes):
@@ -530,6 +557,11 @@ class Supervisor:
                 self.emit("end", tick=int(control[H_RELEASED]), reason="failure" if self.failure else "stop")
             control[H_STATE] = ENDED
             self._wait_for_recorder()
+            if self.plan.recording is not None and self.paths:
+                self.paths = self.plan.recording.files()
+            if self.failure is not None and self.blackbox is not None:
+                saved = save_blackbox(self.blackbox)
+                self._tell(f"the flight recorder is saved as session {saved.name!r}" if saved else "nothing to save")
         finally:
             self._clean_up()
 
@@ -568,6 +600,8 @@ class Supervisor:
             if worker.log is not None:
                 worker.log.close()
                 worker.log = None
+        if self.blackbox is not None:
+            remove_blackbox(self.blackbox)
         if self._announcement is not None:
             withdraw(self._announcement)
         if hasattr(self, "memory"):

@@ -84,11 +84,17 @@ def dtype_of(form: Any) -> np.dtype:
     if isinstance(form, str):
         dtype = np.dtype(form)
     else:
-        fields: Any = [tuple(tuple(part) if isinstance(part, list) else part for part in field) for field in form]
-        dtype = np.lib.format.descr_to_dtype(fields)
+        dtype = np.lib.format.descr_to_dtype(_fields(form))
     if dtype.hasobject:
         raise ValueError("dtype holds objects")
     return dtype
+
+
+def _fields(form: Any) -> Any:
+    """A structured dtype's description with the tuples that msgpack made lists of: (name, form[, shape])."""
+    return [
+        (name, of if isinstance(of, str) else _fields(of), *(tuple(each) for each in shape)) for name, of, *shape in form
+    ]
 
 
 class Encoder:
@@ -120,7 +126,7 @@ class Encoder:
         if self._kind is not None:
             value = self._checked(value)
         try:
-            if isinstance(value, (bytes, bytearray, memoryview)):
+            if type(value) in _BYTES:
                 return RAW, bytes(value)
             packed = self._pack(value)
         except (TypeError, OverflowError, RecursionError, ValueError) as problem:
@@ -143,9 +149,11 @@ class Encoder:
                 return msgspec.convert(value, kind, from_attributes=True)
             except msgspec.ValidationError as problem:
                 raise UnsendableValue(self._node, self._topic, type(value).__name__, str(problem)) from None
+        if kind in (float, int) and hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+            value = value.item()
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
-        if isinstance(kind, type) and not isinstance(value, kind):
+        if isinstance(kind, type) and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
             why = f"the topic is declared as {kind.__name__}"
             raise UnsendableValue(self._node, self._topic, type(value).__name__, why)
         return value
@@ -154,6 +162,8 @@ class Encoder:
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             if isinstance(value, numpy.ndarray):
+                if isinstance(value, numpy.ma.MaskedArray):
+                    raise TypeError("a masked array would lose its mask; send its data and its mask as two arrays")
                 form, shape = _dtype_form(value.dtype), value.shape
                 if value.nbytes < _LARGE_ARRAY:
                     return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, shape, value.tobytes())))
@@ -162,6 +172,8 @@ class Encoder:
                 self._arrays.append((offset, value))
                 return msgspec.msgpack.Ext(_EXT_REFERENCE, _plain.encode((form, shape, offset)))
             if isinstance(value, numpy.generic):
+                if self._kind is not None and isinstance(value, (numpy.number, numpy.bool_)):
+                    return value.item()  # a typed field is a plain number
                 form = _dtype_form(value.dtype)
                 return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, None, value.tobytes())))
         for base in _PLAIN_KINDS:
@@ -217,7 +229,10 @@ class Decoder:
                 if size > len(payload) - _WORD:
                     raise ValueError("the length of its object exceeds the message")
                 self._area = (payload, copy)
-                return self._unpack(payload[_WORD : _WORD + size])
+                try:
+                    return self._unpack(payload[_WORD : _WORD + size])
+                finally:
+                    self._area = None
             raise ValueError(f"unknown encoding {encoding}")
         except (
             msgspec.MsgspecError,
@@ -227,6 +242,7 @@ class Decoder:
             KeyError,
             IndexError,
             OverflowError,
+            SyntaxError,  # NumPy parses the name of a dtype
         ) as problem:
             raise UndecodableMessage(self._topic, str(problem) or type(problem).__name__) from None
 
@@ -240,6 +256,8 @@ class Decoder:
         if code == _EXT_REFERENCE and self._area is not None:
             form, shape, offset = msgspec.msgpack.decode(data)
             payload, copy = self._area
+            if offset < 0:
+                raise ValueError("an array lies before its message")
             size = int.from_bytes(payload[:_WORD], "little")
             start = -(-(_WORD + size) // _ALIGN) * _ALIGN + offset
             dtype = dtype_of(form)
@@ -254,8 +272,9 @@ class Decoder:
         raise ValueError(f"unknown extension {code}")
 
 
+_BYTES = (bytes, bytearray, memoryview)
 _PLAIN_KINDS: tuple[Any, ...] = (str, int, float, bytes, list, dict, tuple)
-_BUILTIN_KINDS = (bool, int, float, str, list, dict)
+_BUILTIN_KINDS = (bool, int, float, str, list, dict, tuple, set, frozenset)
 
 
 def _identity(kind: type, value: Any) -> Any:

@@ -134,24 +134,25 @@ def checksum(batch: pa.RecordBatch) -> int:
     """
     crc = 0
     for column in batch.columns:
-        for piece in _content(column):
+        for piece in content(column):
             crc = zlib.crc32(piece, crc)
     return crc
 
 
-def _content(array: pa.Array) -> Iterator[Any]:
+def content(array: pa.Array) -> Iterator[Any]:
+    """The bytes of a column that its checksum is over, piece by piece."""
     kind = array.type
     if array.null_count:
         raise ValueError("a column has nulls")
     if pa.types.is_dictionary(kind):
-        yield from _content(array.indices)
-        yield from _content(array.dictionary)
+        yield from content(array.indices)
+        yield from content(array.dictionary)
     elif pa.types.is_struct(kind):
         for index in range(kind.num_fields):
-            yield from _content(array.field(index))
+            yield from content(array.field(index))
     elif pa.types.is_list(kind):
         yield from _offsets(array, 4)
-        yield from _content(array.flatten())
+        yield from content(array.flatten())
     elif pa.types.is_large_binary(kind) or pa.types.is_string(kind):
         width = 8 if pa.types.is_large_binary(kind) else 4
         offsets = [bytes(piece) for piece in _offsets(array, width)]

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from operator import add
 
 import msgspec
 import numpy as np
+
+from horus_core.recording.flatbuffers import INT64, UINT32, fields, indirect, key_values, numbers
 
 PREFIX = 8  # the magic and its padding
 SCHEMA, DICTIONARY, BATCH = 1, 2, 3
@@ -24,34 +27,33 @@ _HEAD = struct.Struct("<Ii")
 _SEARCH_STEP = 1 << 20
 _LARGEST_METADATA = 64 << 20
 _LARGEST_PADDING = 64
-_BUFFER_SIZE = 16
-_UINT16 = struct.Struct("<H")
-_INT32 = struct.Struct("<i")
-_UINT32 = struct.Struct("<I")
-_INT64 = struct.Struct("<q")
 
 
-class Frame(msgspec.Struct, frozen=True, gc=False):
+class Frame(msgspec.Struct, frozen=True):
     """A message of the file.
 
     Attributes:
         kind: SCHEMA, DICTIONARY or BATCH.
         start: its place in the file.
-        stop: where the next one starts.
         body: where its body starts.
-        header: where, in the file, its table (RecordBatch, DictionaryBatch, ...) starts.
+        stop: where the next one starts.
+        rows: of a batch or dictionary.
+        buffers: offset in the body and length of each buffer, one after the other.
+        compressed: whether each buffer is compressed.
         metadata: its custom metadata.
     """
 
     kind: int
     start: int
-    stop: int
     body: int
-    header: int
-    metadata: dict[bytes, bytes]
+    stop: int
+    rows: int = 0
+    buffers: tuple[int, ...] = ()
+    compressed: bool = False
+    metadata: dict[bytes, bytes] = {}
 
 
-class Gap(msgspec.Struct, frozen=True, gc=False):
+class Gap(msgspec.Struct, frozen=True):
     """Bytes in which no frame was found."""
 
     start: int
@@ -79,7 +81,7 @@ def walk(view: memoryview, stop: int) -> Iterator[Frame | Gap]:
             yield frame
             place = frame.stop
             continue
-        found = _next_frame(view, place + _HEAD.size, end)
+        found = _next_batch(view, place + _HEAD.size, end)
         yield Gap(place, found)
         place = found
 
@@ -93,84 +95,43 @@ def read_frame(view: memoryview, place: int, stop: int) -> Frame | None:
     if mark != _CONTINUATION or not 0 < length <= min(stop - start, _LARGEST_METADATA):
         return None
     try:
-        return _parse(view[start : start + length], place, start, length, stop)
+        return _parse(bytes(view[start : start + length]), place, start + length, stop)
     except (struct.error, IndexError, ValueError):
         return None
 
 
-def _parse(metadata: memoryview, place: int, start: int, length: int, stop: int) -> Frame | None:
-    table = _UINT32.unpack_from(metadata, 0)[0]
-    kind_at, header_at, size_at, custom_at = _fields(metadata, table, 1, 5)
+def _parse(metadata: bytes, place: int, body: int, stop: int) -> Frame | None:
+    _, kind_at, header_at, size_at, custom_at = fields(metadata, UINT32.unpack_from(metadata, 0)[0], 5)
     kind = metadata[kind_at] if kind_at else 0
-    size = _INT64.unpack_from(metadata, size_at)[0] if size_at else 0
-    body = start + length
+    size = INT64.unpack_from(metadata, size_at)[0] if size_at else 0
     if kind not in (SCHEMA, DICTIONARY, BATCH) or not header_at or not 0 <= size <= stop - body:
         return None
-    header = _indirect(metadata, header_at)
-    if kind == BATCH and not 0 <= size - _extent(metadata, header) < _LARGEST_PADDING:
-        return None
-    custom = _key_values(metadata, _indirect(metadata, custom_at)) if custom_at else {}
-    return Frame(kind, place, body + size, body, start + header, custom)
+    if kind == SCHEMA:
+        return Frame(kind, place, body, body + size)
+    table = indirect(metadata, header_at)
+    if kind == DICTIONARY:
+        table = indirect(metadata, fields(metadata, table, 2)[1])
+    rows_at, _, buffers_at, compression = fields(metadata, table, 4)
+    buffers = numbers(metadata, indirect(metadata, buffers_at), 2) if buffers_at else ()
+    if not 0 <= size - _extent(buffers) < _LARGEST_PADDING:
+        return None  # the size of a damaged frame would hide the frames behind it
+    rows = INT64.unpack_from(metadata, rows_at)[0] if rows_at else 0
+    custom = key_values(metadata, indirect(metadata, custom_at)) if custom_at else {}
+    return Frame(kind, place, body, body + size, rows, buffers, bool(compression), custom)
 
 
-def _extent(metadata: memoryview, batch: int) -> int:
-    """Where the last of a batch's buffers ends in its body."""
-    places = _buffers(metadata, batch)
-    return max((offset + size for offset, size in zip(places[::2], places[1::2], strict=True)), default=0)
+def _extent(buffers: tuple[int, ...]) -> int:
+    """Where the last buffer ends."""
+    if buffers and min(buffers) < 0:
+        raise ValueError("a buffer before its body")
+    return max(map(add, buffers[::2], buffers[1::2]), default=0)
 
 
-def _buffers(metadata: memoryview, batch: int) -> tuple[int, ...]:
-    """Offset and length of each buffer of a batch, one after the other."""
-    at = _fields(metadata, batch, 2, 3)[0]
-    if not at:
-        return ()
-    vector = _indirect(metadata, at)
-    count = _UINT32.unpack_from(metadata, vector)[0]
-    if count > len(metadata) // _BUFFER_SIZE:
-        raise ValueError("more buffers than there is room for")
-    return struct.unpack_from(f"<{2 * count}q", metadata, vector + _UINT32.size)
-
-
-def _fields(buffer: memoryview, table: int, first: int, stop: int) -> list[int]:
-    """Where the fields `first` to `stop` - 1 of a flatbuffer table lie; 0 for one that is absent."""
-    vtable = table - _INT32.unpack_from(buffer, table)[0]
-    if vtable < 0:
-        raise ValueError("a table before its buffer")
-    present = (_UINT16.unpack_from(buffer, vtable)[0] - 4) // 2
-    found = []
-    for field in range(first, stop):
-        offset = _UINT16.unpack_from(buffer, vtable + 4 + 2 * field)[0] if field < present else 0
-        found.append(table + offset if offset else 0)
-    return found
-
-
-def _indirect(buffer: memoryview, at: int) -> int:
-    place: int = at + _UINT32.unpack_from(buffer, at)[0]
-    return place
-
-
-def _key_values(buffer: memoryview, vector: int) -> dict[bytes, bytes]:
-    found = {}
-    for index in range(min(_UINT32.unpack_from(buffer, vector)[0], 64)):
-        table = _indirect(buffer, vector + 4 + 4 * index)
-        key, value = _fields(buffer, table, 0, 2)
-        if key and value:
-            found[_string(buffer, _indirect(buffer, key))] = _string(buffer, _indirect(buffer, value))
-    return found
-
-
-def _string(buffer: memoryview, at: int) -> bytes:
-    size = _UINT32.unpack_from(buffer, at)[0]
-    if at + 4 + size > len(buffer):
-        raise ValueError("a string beyond its buffer")
-    return bytes(buffer[at + 4 : at + 4 + size])
-
-
-def _next_frame(view: memoryview, place: int, stop: int) -> int:
-    """Where the first batch after `place` starts that has custom metadata, as those of a recording have; else `stop`."""
+def _next_batch(view: memoryview, place: int, stop: int) -> int:
+    """Where the next batch with custom metadata starts, as those of a recording have it; `stop` if there is none."""
     for chunk in range(place, stop - _HEAD.size + 1, _SEARCH_STEP):
-        size = min(_SEARCH_STEP, stop - chunk) // _HEAD.size
-        words = np.frombuffer(view, dtype="<u4", count=2 * size, offset=chunk).reshape(-1, 2)
+        count = min(_SEARCH_STEP, stop - chunk) // _HEAD.size
+        words = np.frombuffer(view, dtype="<u4", count=2 * count, offset=chunk).reshape(-1, 2)
         likely = (words[:, 0] == _CONTINUATION) & (words[:, 1] > 0) & (words[:, 1] <= _LARGEST_METADATA)
         for index in np.flatnonzero(likely):
             found = chunk + int(index) * _HEAD.size
@@ -181,30 +142,11 @@ def _next_frame(view: memoryview, place: int, stop: int) -> int:
 
 
 def decompressed_size(view: memoryview, frame: Frame) -> int:
-    """What the body of a batch or dictionary claims to take in memory once it is decompressed; 0 if it is not compressed.
-
-    Raises:
-        ValueError: the frame's table does not read.
-    """
-    try:
-        return _decompressed_size(view[: frame.body], view[frame.body : frame.stop], frame)
-    except (struct.error, IndexError) as problem:
-        raise ValueError(f"its table does not read ({problem})") from None
-
-
-def _decompressed_size(metadata: memoryview, body: memoryview, frame: Frame) -> int:
-    table = frame.header
-    if frame.kind == DICTIONARY:
-        data = _fields(metadata, table, 1, 2)[0]
-        if not data:
-            raise ValueError("a dictionary without data")
-        table = _indirect(metadata, data)
-    if not _fields(metadata, table, 3, 4)[0]:
+    """What the body of a batch or dictionary claims to take in memory once it is decompressed; 0 if it is not compressed."""
+    if not frame.compressed:
         return 0
-    places, total = _buffers(metadata, table), 0
-    for offset, length in zip(places[::2], places[1::2], strict=True):
-        if length >= _INT64.size:
-            if offset < 0:
-                raise ValueError("a buffer before its body")
-            total += max(_INT64.unpack_from(body, offset)[0], length)
+    total = 0
+    for offset, size in zip(frame.buffers[::2], frame.buffers[1::2], strict=True):
+        if size >= INT64.size:
+            total += max(INT64.unpack_from(view, frame.body + offset)[0], size)
     return total

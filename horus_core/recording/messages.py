@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from horus_core.errors import RecordingDamaged
+from horus_core.recording.body import Body
 from horus_core.recording.file import Damage
 from horus_core.recording.names import file_stem
 from horus_core.recording.reader import Session
@@ -108,56 +108,63 @@ def read_messages(
         names: the topics that the rows' numbers count in; new ones are appended.
     """
     names = [] if names is None else names
-    waiting: list[Messages] = []
-    rows = size = 0
-    for batch in session.batches(file_stem(node), damage, first_tick, last_tick):
-        block = _selected(_block(batch, names), topics, first_tick, last_tick)
-        if not len(block):
-            continue
-        waiting.append(block)
-        rows, size = rows + len(block), size + batch.nbytes
-        if rows >= BLOCK_ROWS or size >= BLOCK_BYTES:
-            yield _sorted(Messages.joined(waiting))
-            waiting, rows, size = [], 0, 0
-    if waiting:
-        yield _sorted(Messages.joined(waiting))
+    waiting = _Waiting(names)
+    for body, dictionaries in session.bodies(file_stem(node), damage, first_tick, last_tick):
+        waiting.add(body, dictionaries.lists["topic"])
+        if waiting.is_enough():
+            yield _sorted(_selected(waiting.block(), topics, first_tick, last_tick))
+            waiting = _Waiting(names)
+    if waiting.rows:
+        yield _sorted(_selected(waiting.block(), topics, first_tick, last_tick))
 
 
-def _block(batch: pa.RecordBatch, names: list[str]) -> Messages:
-    columns = {name: _numbers(batch.column(name), kind) for name, kind in _FIXED.items() if name != "topic"}
-    places = _places(batch.column("topic"), names)
-    columns["topic"] = places
-    payload = batch.column("payload")
-    _, offsets, data = payload.buffers()
-    bounds = np.frombuffer(offsets, np.int64, len(batch.column("tick")) + 1, payload.offset * 8)
-    columns["start"], columns["length"] = bounds[:-1], np.diff(bounds)
-    return Messages(names, columns, np.frombuffer(data if data is not None else b"", np.uint8))
+class _Waiting:
+    """Batches that will be one block. One row of theirs is not held as an object, only arrays are."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self._columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
+        self._data: list[np.ndarray] = []
+        self.rows = self._size = 0
+
+    def add(self, body: Body, names: list[str]) -> None:
+        columns = self._columns
+        for name, kind in _FIXED.items():
+            columns[name].append(body.numbers(name, kind))
+        if names != self._names:
+            columns["topic"][-1] = places_in(self._names, names, columns["topic"][-1])
+        bounds, data = body.bytes("payload")
+        columns["start"].append(bounds[:-1] + self._size)
+        columns["length"].append(bounds[1:] - bounds[:-1])
+        data = data[: bounds[-1]]
+        self._data.append(data)
+        self.rows, self._size = self.rows + body.rows, self._size + len(data)
+
+    def is_enough(self) -> bool:
+        return self.rows >= BLOCK_ROWS or self._size >= BLOCK_BYTES
+
+    def block(self) -> Messages:
+        one = len(self._data) == 1
+        columns = {name: parts[0] if one else np.concatenate(parts) for name, parts in self._columns.items()}
+        places = columns["topic"]
+        if columns["length"].min() < 0 or places.min() < 0 or places.max() >= len(self._names):
+            raise RecordingDamaged("a file of messages", "inside", "its checksum fits, but its content makes no sense")
+        return Messages(self._names, columns, self._data[0] if one else np.concatenate(self._data))
 
 
-def _numbers(column: pa.Array, kind: Any) -> np.ndarray:
-    width = np.dtype(kind).itemsize
-    return np.frombuffer(column.buffers()[1], kind, len(column), column.offset * width)
-
-
-def _places(column: pa.DictionaryArray, names: list[str]) -> np.ndarray:
-    """The rows' topics as places in `names`, which gets those that it has not."""
-    places = _numbers(column.indices, np.int16)
-    own = column.dictionary.to_pylist()
-    if own == names:
-        return places
+def places_in(names: list[str], own: list[str], places: np.ndarray) -> np.ndarray:
+    """Places in `own` as places in `names`, which gets those names that it has not."""
     names.extend(name for name in own if name not in names)
+    if own == names[: len(own)]:
+        return places
     return np.array([names.index(name) for name in own], dtype=np.int16)[places]
 
 
 def _selected(block: Messages, topics: Sequence[str] | None, first: int | None, last: int | None) -> Messages:
     if first is not None or last is not None:
-        within = np.ones(len(block), dtype=bool)
-        if first is not None:
-            within &= block.tick >= first
-        if last is not None:
-            within &= block.tick <= last
-        if not within.all():
-            block = block.rows(within)
+        chosen = within(block.tick, first, last)
+        if not chosen.all():
+            block = block.rows(chosen)
     if topics is not None:
         wanted = np.array([name in topics for name in block.topics], dtype=bool)
         if not wanted.all():
@@ -165,7 +172,17 @@ def _selected(block: Messages, topics: Sequence[str] | None, first: int | None, 
     return block
 
 
+def within(ticks: np.ndarray, first: int | None, last: int | None) -> np.ndarray:
+    """Which of `ticks` lie between `first` and `last`; None: no bound."""
+    chosen = np.ones(len(ticks), dtype=bool)
+    if first is not None:
+        chosen &= ticks >= first
+    if last is not None:
+        chosen &= ticks <= last
+    return chosen
+
+
 def _sorted(block: Messages) -> Messages:
-    if (np.diff(block.tick) >= 0).all():
+    if (block.tick[1:] >= block.tick[:-1]).all():
         return block
     return block.rows(np.argsort(block.tick, kind="stable"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from horus_core.control import ENDED, H_RECORDER_STATE, H_STATE, Layout, open_control
+from horus_core.control import ENDED, H_RECORDER_STATE, H_STATE, RECORDER_WRITES, Layout, open_control
 from horus_core.graph import Graph
 from horus_core.memory import SharedMemory
 from horus_core.process import enter_child, pin
@@ -36,22 +36,26 @@ def main() -> None:
         pin(boot.cores)
     try:
         header = msgspec.json.decode(boot.header, type=Header)
-        recorder = Recorder(memory, control, Layout.of(graph), graph, Path(boot.folder), header)
+        targets = [(Path(folder), options) for folder, options in boot.targets]
+        recorder = Recorder(memory, control, Layout.of(graph), graph, targets, header)
     except (OSError, ValueError) as problem:
         report("not started", str(problem))
         os._exit(1)
-    control[H_RECORDER_STATE] = 1
+    control[H_RECORDER_STATE] = RECORDER_WRITES
     report("ready", [str(path) for path in recorder.paths])
-    orphaned = False
+    orphaned = told = False
     while control[H_STATE] != ENDED:
         if os.getppid() != parent:
             orphaned = True
             time.sleep(_ORPHANED_SECONDS)
             break
         recorder.poll()
+        if recorder.failure is not None and not told:
+            told = True
+            report("failed", recorder.failure)
         time.sleep(POLL_SECONDS)
     recorder.close()
-    if recorder.failure is not None:
+    if recorder.failure is not None and not told:
         report("failed", recorder.failure)
     report("closed")
     if orphaned:

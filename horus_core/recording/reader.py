@@ -14,6 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from horus_core.errors import RecordingDamaged, RecordingError, RecordingMissing, RecordingTooNew
+from horus_core.recording.body import Body, Names
 from horus_core.recording.file import MAGIC, Damage, RecordingFile
 from horus_core.recording.format import GraphRecord, Header, NodeRecord
 from horus_core.recording.names import FILE_NAME, file_stem, is_being_written, open_regular
@@ -149,6 +150,14 @@ class Session:
         """The batches of all parts of one file; what cannot be read of it is noted in `damage`."""
         for file in self.files(stem, damage):
             yield from file.batches(first_tick, last_tick)
+            damage.extend(file.damage)
+
+    def bodies(
+        self, stem: str, damage: list[Damage], first_tick: int | None = None, last_tick: int | None = None
+    ) -> Iterator[tuple[Body, Names]]:
+        """The same batches as plain arrays."""
+        for file in self.files(stem, damage):
+            yield from file.bodies(first_tick, last_tick)
             damage.extend(file.damage)
 
     def events(self) -> list[dict[str, Any]]:

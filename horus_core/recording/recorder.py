@@ -1,22 +1,20 @@
 """The recorder: copies what the lanes hold, then writes it.
 
-One thread copies slices of the index and of the data as whole arrays, with no work per message; another builds the record
-batches, writes them and waits for the disk. So a stalled disk costs memory, up to a bound, and not messages.
+One thread copies slices of the index and of the data as whole arrays; another builds the record batches, writes them and
+waits for the disk. So a stalled disk costs memory, up to a bound, and not messages. A lane is released up to what has been
+written, so a recorder that is killed loses nothing: the next one goes on from there, in a next part of the session. Only
+when the disk stalls for longer than STALL_SECONDS is it released up to what has been copied.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import msgspec
-import numpy as np
 
 from horus_core.control import (
     FREE,
@@ -25,141 +23,30 @@ from horus_core.control import (
     H_RECORDED_BYTES,
     H_RECORDED_LOST,
     H_RECORDER_BACKLOG,
+    H_RECORDER_STATE,
     H_RELEASED,
-    L_COMMIT,
-    L_GENERATION,
-    L_HEAD,
     N_FINISHED,
     N_STATE,
-    NEVER,
+    RECORDER_GAVE_UP,
     W_DEAD,
     W_FAILED,
     Layout,
     fence,
 )
-from horus_core.graph import EXTERNAL, Graph
-from horus_core.lane import E_LENGTH, E_POSITION, E_TICK, Segment, segment_name
+from horus_core.graph import Graph
+from horus_core.lane import E_TICK
 from horus_core.memory import Memory
+from horus_core.recording.batches import BatchMaker, Copies
 from horus_core.recording.header import Header
-from horus_core.recording.writer import FileWriter, event_batch, message_batch, tick_batch
-from horus_core.runner import TRACE_HEAD
+from horus_core.recording.options import Recording
+from horus_core.recording.parts import Parts
+from horus_core.recording.resume import skip_written
+from horus_core.recording.tap import Slice, Tap
 
 FLUSH_SECONDS = 0.2
 SYNC_SECONDS = 1.0
+STALL_SECONDS = 2.0
 FLUSH_BYTES = 4 << 20
-MEMORY_BOUND = 512 << 20
-_COLUMNS = 8
-
-Slice = tuple[np.ndarray, np.ndarray]  # index rows of shape (n, 8), payload bytes
-
-
-class Tap:
-    """Takes the messages of one lane, as arrays."""
-
-    def __init__(self, memory: Memory, control: memoryview, layout: Layout, lane: int) -> None:
-        self._memory, self._control, self._lane = memory, control, lane
-        self._row, self._floor = layout.lane(lane), layout.floor(lane, None)
-        self._generation = NEVER
-        self._segments: list[tuple[Segment, np.ndarray, np.ndarray]] = []
-        self.cursor = 0
-        self.lost = 0
-
-    def take(self, last_tick: int = FREE, all_written: bool = False) -> list[Slice]:
-        """Copies of what was committed since, up to `last_tick`; with `all_written`, also what was not committed."""
-        end = self._control[self._row + (L_HEAD if all_written else L_COMMIT)]
-        if end == self.cursor:
-            return []
-        fence()
-        if self._control[self._row + L_GENERATION] != self._generation:
-            self._follow()
-        slices: list[Slice] = []
-        for segment, index, data in self._segments:
-            while self.cursor < min(end, segment.stop):
-                if self.cursor < segment.first:
-                    self._lose(segment.first)
-                    continue
-                first = self.cursor & segment.mask
-                count = min(min(end, segment.stop) - self.cursor, segment.slots - first)
-                rows = index[first : first + count].copy()
-                if self._overwritten(segment, rows):
-                    continue
-                rows = rows[: np.searchsorted(rows[:, E_TICK], last_tick, "right")]
-                if not len(rows):
-                    self._release()
-                    return slices
-                payload = _gather(rows, data, segment.data_mask)
-                if index[first, 0] != rows[0, 0]:  # overwritten while it was copied
-                    continue
-                slices.append((rows, payload))
-                self.cursor += len(rows)
-                if len(rows) < count:
-                    self._release()
-                    return slices
-        self._segments = [entry for entry in self._segments if entry[0].stop > self.cursor]
-        self._release()
-        return slices
-
-    def _release(self) -> None:
-        self._control[self._floor] = self.cursor
-
-    def _lose(self, cursor: int) -> None:
-        self.lost += cursor - self.cursor
-        self.cursor = cursor
-
-    def _overwritten(self, segment: Segment, rows: np.ndarray) -> bool:
-        """Moves the cursor past entries that the writer has reused; True if there were any."""
-        expected = np.arange(self.cursor + 1, self.cursor + 1 + len(rows))
-        wrong = np.flatnonzero(rows[:, 0] != expected)
-        if not len(wrong):
-            return False
-        self._lose(self.cursor + int(wrong[-1]) + 1)
-        return True
-
-    def _follow(self) -> None:
-        newest = self._control[self._row + L_GENERATION]
-        for generation in range(self._generation + 1, newest + 1):
-            try:
-                segment = Segment(self._memory.open(segment_name(self._lane, generation)))
-            except (FileNotFoundError, KeyError):
-                continue
-            index = np.frombuffer(segment.words, dtype=np.int64)[8:].reshape(-1, _COLUMNS)
-            self._segments.append((segment, index, np.frombuffer(segment.data, dtype=np.uint8)))
-        self._generation = newest
-
-
-def _gather(rows: np.ndarray, data: np.ndarray, mask: int) -> np.ndarray:
-    """The payloads of `rows`, one after the other: one copy per run of payloads that lie side by side."""
-    positions, lengths = rows[:, E_POSITION], rows[:, E_LENGTH]
-    ends = positions + lengths
-    # A run ends where the next payload does not follow, or begins at the start of the ring again.
-    breaks = np.flatnonzero((ends[:-1] != positions[1:]) | ((positions[1:] & mask) == 0)) + 1
-    starts = np.concatenate(([0], breaks))
-    stops = np.concatenate((breaks, [len(rows)]))
-    if len(starts) == 1:
-        begin = int(positions[0]) & mask
-        return data[begin : begin + int(ends[-1] - positions[0])].copy()
-    payload = np.empty(int(lengths.sum()), dtype=np.uint8)
-    at = 0
-    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        begin, size = int(positions[start]) & mask, int(ends[stop - 1] - positions[start])
-        payload[at : at + size] = data[begin : begin + size]
-        at += size
-    return payload
-
-
-@dataclass
-class _Buffer:
-    """What was copied for one file and not yet handed to the writer."""
-
-    chunks: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)  # topic or node, rows, payload
-    size: int = 0
-
-    def add(self, which: int, slices: Sequence[Slice]) -> int:
-        before = self.size
-        for rows, payload in slices:
-            self.chunks.append((which, rows, payload))
-            self.size += rows.nbytes + payload.nbytes
-        return self.size - before
 
 
 class Recorder:
@@ -167,48 +54,55 @@ class Recorder:
 
     Args:
         memory, control, layout, graph: the graph's.
-        folder: the session's folder; it exists.
-        header: what every file says; kind and node are filled in.
+        targets: folders that exist, each with how to record into it: the session's, the flight recorder's.
+        header: what every file says; kind, node and part are filled in.
 
     Attributes:
-        paths: the files, scheduler first.
+        failure: why the first target is not recorded into any more, None while it is.
     """
 
     def __init__(
-        self, memory: Memory, control: memoryview, layout: Layout, graph: Graph, folder: Path, header: Header
+        self,
+        memory: Memory,
+        control: memoryview,
+        layout: Layout,
+        graph: Graph,
+        targets: Sequence[tuple[Path, Recording]],
+        header: Header,
     ) -> None:
         self._control, self._layout, self._graph = control, layout, graph
-        self._offset = control[H_EPOCH] - control[H_EPOCH_MONOTONIC]
+        first_folder, self._options = targets[0]
+        self._bound = self._options.memory_mb * 1e6
+        self._maker = maker = BatchMaker(graph, control[H_EPOCH] - control[H_EPOCH_MONOTONIC])
         count = len(graph.nodes)
-        self._names = [node.name for node in graph.nodes]
-        self._scheduler = FileWriter(folder, replace_header(header, "scheduler"))
-        self._events = FileWriter(folder, replace_header(header, "events"))
-        self._files: dict[int, FileWriter] = {}
+        places: dict[int, int] = {}
         self._taps: list[tuple[int, int, Tap]] = []  # publisher, place among its topics, tap
-        self._topics: dict[int, list[str]] = {}
         for lane in graph.lanes:
-            names = self._topics.setdefault(lane.node, [])
-            self._taps.append((lane.node, len(names), Tap(memory, control, layout, lane.index)))
-            names.append(lane.topic)
-        for position in range(count):
-            self._topics.setdefault(position, [])
-            self._files[position] = FileWriter(folder, replace_header(header, "node", self._names[position]))
-        self._files[-1] = FileWriter(folder, replace_header(header, "node", EXTERNAL))
+            place = places[lane.node] = places.get(lane.node, -1) + 1
+            self._taps.append((lane.node, place, Tap(memory, control, layout, lane.index)))
         self._traces = [Tap(memory, control, layout, len(graph.lanes) + each) for each in range(count)]
         self._event_tap = Tap(memory, control, layout, layout.events)
-        self._buffers: dict[int | str, _Buffer] = {}
-        self._size = 0
+        written = skip_written(first_folder, header.id, maker, self._taps)
+        maker.skip_events_to = written.event_ns
+        self._skip_ticks = {graph.position(name): tick for name, tick in written.ticks.items()}
+        self._main = Parts(first_folder, header, maker, self._options)
+        self._targets = [self._main, *(Parts(folder, header, maker, options) for folder, options in targets[1:])]
+        self._copies = Copies()
         self._flushed = time.monotonic()
-        self._work: queue.Queue[Any] = queue.Queue()
+        self._work: queue.Queue[Copies | None] = queue.Queue()
         self._backlog = 0
-        self._backlog_lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._oldest: float | None = None  # since when the writer has been at work on one piece
+        self._gap: list[int] | None = None
+        self._lost: dict[int, int] = {}
         self.failure: str | None = None
         self._thread = threading.Thread(target=self._write_all, name="horus-writer", daemon=True)
         self._thread.start()
 
     @property
     def paths(self) -> list[Path]:
-        return [file.path for file in (self._scheduler, *self._files.values(), self._events)]
+        """The files of the current part, scheduler first."""
+        return self._main.paths
 
     def poll(self, final: bool = False) -> bool:
         """Copies what is new and hands it on when it is time. Returns whether anything was new.
@@ -216,28 +110,53 @@ class Recorder:
         Args:
             final: the nodes have ended; take everything that was written, committed or not.
         """
-        if self._backlog > MEMORY_BOUND and not final:
+        full = self._backlog > self._bound
+        if full and self._options.overflow == "block" and not final and self.failure is None:
             return False
-        control, layout = self._control, self._layout
-        released = control[H_RELEASED]
-        new = 0
-        limits = [self._limit(position) for position in range(len(self._names))]
-        fence()
-        for publisher, place, tap in self._taps:
-            limit = FREE if final else released if publisher < 0 else limits[publisher]
-            over = final or (publisher >= 0 and control[layout.node(publisher) + N_STATE] == W_DEAD)
-            new += self._add(publisher, place, tap.take(limit, over and final))
-        for position, tap in enumerate(self._traces):
-            new += self._add("trace", position, tap.take())
-        new += self._add("events", 0, self._event_tap.take())
-        self._size += new
+        before = self._copies.size
+        self._copy(final, whole_ticks=self._backlog > self._bound / 2)
+        if full and not final and self.failure is None:
+            self._drop()
+        elif self._gap is not None and self._backlog < self._bound / 2:
+            self._end_gap()
         now = time.monotonic()
-        if self._size and (final or self._size >= FLUSH_BYTES or now - self._flushed >= FLUSH_SECONDS):
+        copies = self._copies
+        if copies.size and (final or copies.size >= FLUSH_BYTES or now - self._flushed >= FLUSH_SECONDS):
             self._hand_on(now)
-        lost = sum(tap.lost for _, _, tap in self._taps)
-        if lost != control[H_RECORDED_LOST]:
-            control[H_RECORDED_LOST] = lost
-        return new > 0
+        if self._oldest is not None and now - self._oldest > STALL_SECONDS:
+            for tap in self._all_taps():
+                tap.release(tap.cursor)
+        return self._copies.size > before
+
+    def _all_taps(self) -> list[Tap]:
+        return [*(tap for _, _, tap in self._taps), *self._traces, self._event_tap]
+
+    def _copy(self, final: bool, whole_ticks: bool) -> None:
+        control, layout, copies = self._control, self._layout, self._copies
+        released = control[H_RELEASED]
+        limits = [FREE if final else self._limit(position) for position in range(len(self._traces))]
+        if whole_ticks and not final:
+            limits = [min([*limits, released])] * len(limits)
+        fence()
+        outside = FREE if final else min([released, *limits]) if whole_ticks else released
+        for publisher, place, tap in self._taps:
+            limit = outside if publisher < 0 else limits[publisher]
+            dead = final and (publisher < 0 or control[layout.node(publisher) + N_STATE] in (W_DEAD, W_FAILED))
+            slices = tap.take(limit, all_written=dead)
+            if slices:
+                copies.add_messages(publisher, place, slices)
+            if tap.lost != self._lost.get(id(tap), 0):
+                self._note_loss(publisher, place, tap)
+        for position, tap in enumerate(self._traces):
+            slices = tap.take(limits[position] if whole_ticks else FREE)
+            if slices and position in self._skip_ticks:
+                slices = [_after(each, self._skip_ticks[position]) for each in slices]
+                slices = [each for each in slices if len(each[0])]
+            if slices:
+                copies.add_ticks(position, slices)
+        slices = self._event_tap.take()
+        if slices:
+            copies.add_events(slices)
 
     def _limit(self, position: int) -> int:
         """The tick up to which the node has committed everything, so that a file is sorted by tick."""
@@ -246,22 +165,62 @@ class Recorder:
             return FREE
         return int(self._control[row + N_FINISHED])
 
-    def _add(self, key: int | str, which: int, slices: Sequence[Slice]) -> int:
-        if not slices:
-            return 0
-        return self._buffers.setdefault(key, _Buffer()).add(which, slices)
+    def _note_loss(self, publisher: int, place: int, tap: Tap) -> None:
+        """Messages that a lane pushed out before they were copied: written down, never silent."""
+        lost = tap.lost - self._lost.get(id(tap), 0)
+        self._lost[id(tap)] = tap.lost
+        topic = [lane.topic for lane in self._graph.lanes if lane.node == publisher][place]
+        self._control[H_RECORDED_LOST] += lost
+        self._add_event("lost", self._name(publisher), topic=topic, messages=lost, before_sequence=tap.cursor)
+
+    def _name(self, publisher: int) -> str:
+        return self._graph.nodes[publisher].name if publisher >= 0 else "external"
+
+    def _add_event(self, event: str, node: str = "", tick: int | None = None, **detail: Any) -> None:
+        released = max(int(self._control[H_RELEASED]), 0)
+        self._copies.events.append((time.time_ns(), released if tick is None else tick, node, event, detail))
+        self._copies.size += 1
+
+    # The memory bound.
+
+    def _drop(self) -> None:
+        """The disk is too far behind: leaves out what was just copied, whole ticks of all nodes, and counts it."""
+        copies = self._copies
+        chunks = [chunk for chunks in copies.messages.values() for chunk in chunks]
+        messages = sum(len(rows) for _, rows, _ in chunks)
+        ticks = [int(rows[each, 1]) for _, rows, _ in (*chunks, *copies.ticks) for each in (0, -1)]
+        if ticks:
+            if self._gap is None:
+                self._gap = [min(ticks), max(ticks), 0]
+            self._gap[1] = max(self._gap[1], max(ticks))
+            self._gap[2] += messages
+            self._control[H_RECORDED_LOST] += messages
+        self._copies = Copies(event_slices=copies.event_slices, events=copies.events)
+        for tap in self._all_taps():
+            tap.release(tap.cursor)
+
+    def _end_gap(self) -> None:
+        assert self._gap is not None
+        first, last, messages = self._gap
+        self._gap = None
+        self._add_event("gap", tick=first, first=first, last=last, messages=messages, reason="the disk was too slow")
 
     def _hand_on(self, now: float) -> None:
-        with self._backlog_lock:
-            self._backlog += self._size
+        copies, self._copies, self._flushed = self._copies, Copies(), now
+        copies.marks = [(tap, tap.cursor) for tap in self._all_taps()]
+        with self._lock:
+            self._backlog += copies.size
         self._control[H_RECORDER_BACKLOG] = self._backlog
-        self._work.put((self._buffers, self._size))
-        self._buffers, self._size, self._flushed = {}, 0, now
+        self._work.put(copies)
 
     def close(self) -> None:
         """Takes the rest, writes it and closes the files; returns when the disk has them."""
         while self.poll(final=True):
             pass
+        if self._gap is not None:
+            self._end_gap()
+        if self._copies.size or self._copies.events:
+            self._hand_on(time.monotonic())
         self._work.put(None)
         self._thread.join()
 
@@ -269,112 +228,55 @@ class Recorder:
 
     def _write_all(self) -> None:
         synced = time.monotonic()
-        dirty: set[FileWriter] = set()
-        while (work := self._work.get()) is not None:
-            buffers, size = work
-            if self.failure is None:
+        while (copies := self._work.get()) is not None:
+            self._oldest = time.monotonic()
+            batches = self._maker.batches(copies) if self._targets else {}
+            due = time.monotonic() - synced >= SYNC_SECONDS
+            for target in list(self._targets):
                 try:
-                    for key, buffer in buffers.items():
-                        dirty.add(self._write(key, buffer))
-                    if time.monotonic() - synced >= SYNC_SECONDS:
-                        for file in dirty:
-                            file.sync()
-                        dirty.clear()
-                        synced = time.monotonic()
-                    self._control[H_RECORDED_BYTES] = sum(file.size() for file in self._all())
+                    target.write(batches)
+                    if due:
+                        target.sync()
                 except (OSError, ValueError) as problem:
-                    self.failure = str(problem)
-            with self._backlog_lock:
-                self._backlog -= size
+                    self._give_up(target, problem)
+            if due:
+                synced = time.monotonic()
+            if self._main in self._targets:
+                self._control[H_RECORDED_BYTES] = self._main.size()
+            self._oldest = None
+            for tap, cursor in copies.marks:
+                tap.release(cursor)
+            with self._lock:
+                self._backlog -= copies.size
             self._control[H_RECORDER_BACKLOG] = self._backlog
-        for file in self._all():
-            try:
-                file.close()
-            except (OSError, ValueError) as problem:
+        for target in self._targets:
+            self._close(target)
+
+    def _give_up(self, target: Parts, problem: OSError | ValueError) -> None:
+        """Ends a target's recording properly, as far as the disk lets us; the graph goes on."""
+        self._targets.remove(target)
+        if target is self._main:
+            self.failure = str(problem)
+            self._control[H_RECORDER_STATE] = RECORDER_GAVE_UP
+        released = max(int(self._control[H_RELEASED]), 0)
+        ended = Copies(events=[(time.time_ns(), released, "", "recording ended", {"reason": str(problem)})])
+        with contextlib.suppress(OSError, ValueError):
+            target.append(self._maker.batches(ended))
+        self._close(target)
+
+    def _close(self, target: Parts) -> None:
+        try:
+            target.close()
+            if target is self._main:
+                self._control[H_RECORDED_BYTES] = target.size()
+        except (OSError, ValueError) as problem:
+            if target is self._main:
                 self.failure = self.failure or str(problem)
-        if self.failure is None:
-            self._control[H_RECORDED_BYTES] = sum(os.path.getsize(path) for path in self.paths)
-
-    def _all(self) -> list[FileWriter]:
-        return [self._scheduler, *self._files.values(), self._events]
-
-    def _write(self, key: int | str, buffer: _Buffer) -> FileWriter:
-        if key == "events":
-            rows = [
-                msgspec.msgpack.decode(event) for _, entries, data in buffer.chunks for event in _split(entries, data)
-            ]
-            self._events.write(*event_batch([tuple(row) for row in rows]))
-            return self._events
-        if key == "trace":
-            self._scheduler.write(*self._tick_rows(buffer))
-            return self._scheduler
-        assert isinstance(key, int)
-        file = self._files[key]
-        file.write(*self._messages(key, buffer))
-        return file
-
-    def _messages(self, key: int, buffer: _Buffer) -> Any:
-        rows = np.concatenate([chunk[1] for chunk in buffer.chunks])
-        topics = np.repeat(
-            np.array([chunk[0] for chunk in buffer.chunks], dtype=np.int16), [len(chunk[1]) for chunk in buffer.chunks]
-        )
-        payload = (
-            np.concatenate([chunk[2] for chunk in buffer.chunks]) if len(buffer.chunks) > 1 else buffer.chunks[0][2]
-        )
-        if len({chunk[0] for chunk in buffer.chunks}) > 1:
-            order = np.lexsort((rows[:, 3], rows[:, 1]))
-            payload = _reordered(payload, rows[:, E_LENGTH], order)
-            rows, topics = rows[order], topics[order]
-        return message_batch(rows, topics, self._topics[key], payload, self._offset)
-
-    def _tick_rows(self, buffer: _Buffer) -> Any:
-        heads, nodes, received, counts = [], [], [], []
-        for position, rows, payload in buffer.chunks:
-            words = payload.view(np.int64).reshape(len(rows), -1)
-            heads.append(
-                np.column_stack((rows[:, E_TICK], words[:, 0], words[:, 1], words[:, 2], words[:, 3], words[:, 4]))
-            )
-            nodes.append(np.full(len(rows), position, dtype=np.int16))
-            inputs = self._graph.inputs[position]
-            bounds = words[:, TRACE_HEAD:].reshape(len(rows), len(inputs), 3)
-            lanes = np.array([entry.lane for entry in inputs], dtype=np.int64)
-            there = bounds[:, :, 2] > bounds[:, :, 0]
-            counts.append(there.sum(axis=1))
-            found = np.empty((*there.shape, 4), dtype=np.int64)
-            found[:, :, 0], found[:, :, 1:] = lanes, bounds
-            received.append(found[there])
-        head, node, count = np.concatenate(heads), np.concatenate(nodes), np.concatenate(counts)
-        items = np.concatenate(received)
-        order = np.lexsort((node, head[:, 0]))
-        starts = np.cumsum(count) - count
-        picked = np.repeat(starts[order], count[order]) + _ramp(count[order])
-        return tick_batch(head[order], node[order], self._names, items[picked], count[order], self._offset)
 
 
-def _split(rows: np.ndarray, payload: np.ndarray) -> list[bytes]:
-    ends = np.cumsum(rows[:, E_LENGTH])
-    return [
-        payload[end - size : end].tobytes() for end, size in zip(ends.tolist(), rows[:, E_LENGTH].tolist(), strict=True)
-    ]
+def _after(piece: Slice, tick: int) -> Slice:
+    """The rows of a trace after `tick`; they all have one length."""
+    rows, payload = piece
+    keep = rows[:, E_TICK] > tick
+    return rows[keep], payload.reshape(len(rows), -1)[keep].reshape(-1)
 
-
-def _ramp(counts: np.ndarray) -> np.ndarray:
-    """``[0 .. counts[0] - 1, 0 .. counts[1] - 1, ...]``."""
-    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
-def _reordered(payload: np.ndarray, lengths: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """The payloads in another order."""
-    starts = np.cumsum(lengths) - lengths
-    if len(payload) < 1 << 16 or len(payload) < 4096 * len(lengths):
-        return payload[np.repeat(starts[order], lengths[order]) + _ramp(lengths[order])]
-    pieces = [
-        payload[start : start + size]
-        for start, size in zip(starts[order].tolist(), lengths[order].tolist(), strict=True)
-    ]
-    return np.concatenate(pieces)
-
-
-def replace_header(header: Header, kind: str, node: str = "") -> Header:
-    """`header` for one file."""
-    return msgspec.structs.replace(header, kind=kind, node=node)

@@ -18,6 +18,7 @@ import msgspec
 from horus_core.graph import EXTERNAL, Graph
 from horus_core.recording.header import FORMAT, GraphRecord, Header, LaneRecord, NodeRecord, TopicRecord
 from horus_core.recording.names import file_stem
+from horus_core.recording.options import Recording
 from horus_core.runner import RunOptions
 
 _PACKAGES = ("horus-supervisor", "msgspec", "numpy", "pyarrow", "cloudpickle", "posix_ipc")
@@ -30,7 +31,7 @@ class RecorderBoot:
     path: list[str]
     graph_id: str
     graph: bytes
-    folder: str
+    targets: list[tuple[str, Recording]]
     header: bytes
     cores: list[int]
 
@@ -41,18 +42,28 @@ class RecordingRequest:
 
     Attributes:
         name: the session's name.
-        folder: its folder; it exists.
+        targets: its folder and how to record into it; behind that, the flight recorder's, if there is one.
         script: the path of the script, '' if there is none.
         replay_of: the session that is being replayed, '' if none.
     """
 
     name: str
-    folder: Path
+    targets: list[tuple[Path, Recording]]
     graph: Graph
     options: RunOptions
     script: str = ""
     replay_of: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def folder(self) -> Path:
+        """The session's folder."""
+        return self.targets[0][0]
+
+    def files(self) -> list[str]:
+        """All files of the session, scheduler first."""
+        found = [path for path in self.folder.glob(f"*@{self.id}*.arrow")]
+        return [str(path) for path in sorted(found, key=lambda path: (not path.name.startswith("scheduler@"), path.name))]
 
     def header(self, epoch_ns: int) -> Header:
         """The header of the session's files."""
@@ -86,7 +97,8 @@ class RecordingRequest:
     def boot(self, path: list[str], graph_id: str, graph: bytes, cores: list[int], epoch_ns: int) -> RecorderBoot:
         """The boot record of the recorder's process; keeps the script beside the recording."""
         self.keep_script()
-        return RecorderBoot(path, graph_id, graph, str(self.folder), msgspec.json.encode(self.header(epoch_ns)), cores)
+        targets = [(str(folder), options) for folder, options in self.targets]
+        return RecorderBoot(path, graph_id, graph, targets, msgspec.json.encode(self.header(epoch_ns)), cores)
 
     def keep_script(self) -> None:
         """Copies the script into the session's ``source`` folder."""

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from horus_core.errors import RecordingDamaged
+from horus_core.recording.body import Body
 from horus_core.recording.file import Damage
 from horus_core.recording.format import STATUSES
+from horus_core.recording.messages import places_in, within
 from horus_core.recording.reader import Session
 
 _BLOCK_ROWS = 1 << 16
+_COLUMNS = {
+    "tick": np.int64,
+    "start": np.int64,
+    "duration": np.int64,
+    "dropped": np.int64,
+    "node": np.int16,
+    "status": np.int8,
+}
 
 
 class TickRows:
@@ -21,31 +30,32 @@ class TickRows:
     Attributes:
         nodes: the names that `node` counts in.
         tick, node, start, duration, status, dropped: one number per row; times in ns, status a place in STATUSES.
-        received: shape (n, 4): lane, first, stop, end of everything that was received, of all rows.
+        lane, end: what could be received in these ticks, whichever row it belongs to: the lane, and the sequence behind
+            the last message that was there.
     """
 
-    __slots__ = ("dropped", "duration", "node", "nodes", "received", "start", "status", "tick")
+    __slots__ = ("dropped", "duration", "end", "lane", "node", "nodes", "start", "status", "tick")
 
-    def __init__(self, nodes: list[str], batch: pa.RecordBatch) -> None:
+    def __init__(self, nodes: list[str], columns: dict[str, np.ndarray]) -> None:
         self.nodes = nodes
-        self.tick, self.start, self.duration, self.dropped = (
-            _numbers(batch.column(name)) for name in ("tick", "start", "duration", "dropped")
-        )
-        self.node = _places(batch.column("node"), nodes)
-        self.status = _places(batch.column("status"), list(STATUSES))
-        items = batch.column("received").flatten()
-        self.received = np.column_stack([_numbers(items.field(place)).astype(np.int64) for place in range(4)])
+        for name, column in columns.items():
+            setattr(self, name, column)
+
+    tick: np.ndarray
+    node: np.ndarray
+    start: np.ndarray
+    duration: np.ndarray
+    status: np.ndarray
+    dropped: np.ndarray
+    lane: np.ndarray
+    end: np.ndarray
 
     def __len__(self) -> int:
         return len(self.tick)
 
 
 def read_ticks(
-    session: Session,
-    damage: list[Damage],
-    first_tick: int | None = None,
-    last_tick: int | None = None,
-    nodes: list[str] | None = None,
+    session: Session, damage: list[Damage], first_tick: int | None = None, last_tick: int | None = None
 ) -> Iterator[TickRows]:
     """The tick rows of a session in blocks of some 65,000, in constant memory.
 
@@ -53,49 +63,48 @@ def read_ticks(
         session: where to read.
         damage: what cannot be read is noted there.
         first_tick, last_tick: only ticks from and up to these.
-        nodes: the names that the rows' numbers count in; new ones are appended.
     """
-    nodes = [] if nodes is None else nodes
-    waiting: list[pa.RecordBatch] = []
-    rows = 0
-    for found in session.batches("scheduler", damage, first_tick, last_tick):
-        batch = within(found, first_tick, last_tick)
-        if waiting and not batch.column("node").dictionary.equals(waiting[0].column("node").dictionary):
-            yield TickRows(nodes, _joined(waiting))
-            waiting, rows = [], 0
-        waiting.append(batch)
-        rows += batch.num_rows
-        if rows >= _BLOCK_ROWS:
-            yield TickRows(nodes, _joined(waiting))
-            waiting, rows = [], 0
-    if waiting:
-        yield TickRows(nodes, _joined(waiting))
+    nodes: list[str] = []
+    waiting = _Waiting(nodes)
+    for body, dictionaries in session.bodies("scheduler", damage, first_tick, last_tick):
+        waiting.add(body, dictionaries.lists)
+        if waiting.rows >= _BLOCK_ROWS:
+            yield waiting.block(first_tick, last_tick)
+            waiting = _Waiting(nodes)
+    if waiting.rows:
+        yield waiting.block(first_tick, last_tick)
 
 
-def within(batch: pa.RecordBatch, first_tick: int | None, last_tick: int | None) -> pa.RecordBatch:
-    """The rows of `batch` with ticks from `first_tick` and up to `last_tick`."""
-    ticks = _numbers(batch.column("tick"))
-    chosen = np.ones(len(ticks), dtype=bool)
-    if first_tick is not None:
-        chosen &= ticks >= first_tick
-    if last_tick is not None:
-        chosen &= ticks <= last_tick
-    return batch if chosen.all() else batch.filter(pa.array(chosen))
+class _Waiting:
+    """Batches that will be one block."""
+
+    def __init__(self, nodes: list[str]) -> None:
+        self._nodes = nodes
+        self._columns: dict[str, list[np.ndarray]] = {name: [] for name in (*_COLUMNS, "lane", "end")}
+        self.rows = 0
+
+    def add(self, body: Body, names: dict[str, list[str]]) -> None:
+        columns = self._columns
+        for name, kind in _COLUMNS.items():
+            columns[name].append(body.numbers(name, kind))
+        if names["node"] != self._nodes:
+            columns["node"][-1] = places_in(self._nodes, names["node"], columns["node"][-1])
+        if names["status"] != _STATUSES:
+            columns["status"][-1] = places_in([*_STATUSES], names["status"], columns["status"][-1])
+        received = body.items("received")
+        columns["lane"].append(received["lane"])
+        columns["end"].append(received["end"])
+        self.rows += body.rows
+
+    def block(self, first_tick: int | None, last_tick: int | None) -> TickRows:
+        columns = {name: np.concatenate(parts) for name, parts in self._columns.items()}
+        nodes, statuses = columns["node"], columns["status"]
+        if min(nodes.min(), statuses.min()) < 0 or nodes.max() >= len(self._nodes) or statuses.max() >= len(_STATUSES):
+            raise RecordingDamaged("a scheduler's file", "inside", "its checksum fits, but its content makes no sense")
+        chosen = within(columns["tick"], first_tick, last_tick)
+        if not chosen.all():
+            columns.update({name: columns[name][chosen] for name in _COLUMNS})
+        return TickRows(self._nodes, columns)
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0] if len(batches) > 1 else batches[0]
-
-
-def _numbers(column: pa.Array) -> np.ndarray:
-    if pa.types.is_timestamp(column.type):
-        column = column.view(pa.int64())
-    numbers: np.ndarray = column.to_numpy(zero_copy_only=True)
-    return numbers
-
-
-def _places(column: Any, names: list[str]) -> np.ndarray:
-    """The rows' names as places in `names`, which gets those that it has not."""
-    own = column.dictionary.to_pylist()
-    names.extend(name for name in own if name not in names)
-    return np.array([names.index(name) for name in own], dtype=np.int16)[_numbers(column.indices)]
+_STATUSES = list(STATUSES)

@@ -26,9 +26,10 @@ class FileWriter:
     Args:
         folder: the session's folder.
         header: goes into the file's schema; its kind, node and part name the file.
+        compression: None, "lz4" or "zstd".
     """
 
-    def __init__(self, folder: Path, header: Header) -> None:
+    def __init__(self, folder: Path, header: Header, compression: str | None = None) -> None:
         stem = header.kind if header.kind != "node" else file_stem(header.node)
         part = f".{header.part}" if header.part else ""
         self.path = folder / f"{stem}@{header.id}{part}.arrow"
@@ -36,10 +37,11 @@ class FileWriter:
         # pa.OSFile does not buffer: what write() returned from has reached the kernel, whatever happens to this process.
         self._sink: Any = pa.OSFile(str(self.path), "wb")
         os.chmod(self.path, 0o644)
+        self._size = 0
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         if header.kind == "scheduler":
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        self._writer: Any = pa.ipc.new_file(self._sink, self._schema)
+        self._writer: Any = pa.ipc.new_file(self._sink, self._schema, options=pa.ipc.IpcWriteOptions(compression=compression))
 
     def write(self, batch: pa.RecordBatch, first: int, last: int) -> None:
         """Appends `batch`, whose ticks lie between `first` and `last`."""
@@ -51,14 +53,16 @@ class FileWriter:
 
     def size(self) -> int:
         """Bytes written so far."""
-        return os.fstat(self._descriptor).st_size
+        return self._size if self._descriptor < 0 else os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
         """Writes the footer and lets go of the lock."""
         self._writer.close()
         self._sink.close()
         os.fsync(self._descriptor)
+        self._size = self.size()
         os.close(self._descriptor)
+        self._descriptor = -1
 
 
 def message_batch(
