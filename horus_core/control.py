@@ -40,7 +40,9 @@ NEVER = -1
     H_SLIPS,  # releases that came more than a period late
     H_LOCKSTEP,  # 1: nobody is ever late
     H_SAFE_MODE,  # 1 + the tick in which safe mode began
-) = range(18)
+    H_ASKED,  # an order from outside, see `orders`; its giver, under a lock
+    H_ANSWERED,  # the order that was carried out last
+) = range(20)
 HEADER_WORDS = 64
 STARTING, RUNNING, STOPPING, ENDED = range(4)
 RECORDER_WRITES, RECORDER_GAVE_UP = 1, 2
@@ -70,7 +72,8 @@ RECORDER_WRITES, RECORDER_GAVE_UP = 1, 2
     N_CORE,  # supervisor: NEVER if it is not pinned to one
     N_OVERRUNS,
     N_BUDGET,  # supervisor: ns, 0 for none
-) = range(23)
+    N_STOP,  # supervisor: 1: this worker ends after the tick that it is in
+) = range(24)
 NODE_WORDS = 32
 W_STARTING, W_READY, W_STOPPED, W_FAILED, W_DEAD = range(5)
 
@@ -150,7 +153,7 @@ def create_control(memory: Memory, layout: Layout, first_tick: int, recorded: bo
     Returns:
         The segment as signed 64-bit words.
     """
-    words = memory.create("ctl", layout.words * 8).cast("q")
+    words = memory.create_control(layout.words * 8).cast("q")
     words[H_VERSION], words[H_RELEASED], words[H_RECORDER_STATE] = VERSION, first_tick - 1, NEVER
     for position in range(layout.nodes):
         row = layout.node(position)

@@ -10,8 +10,9 @@ segment is 8 header words, an index ring and a data ring, both with a power of t
 The writer stores the payload, then the entry, then the head, and, when its tick ends, commit. Readers go up to commit, so a
 fence there orders everything on processors that need one (the writer's before it stores commit or posts a semaphore, the
 reader's after it loads commit). Each reader stores its floor, the oldest sequence that it may still need. The writer
-overwrites nothing above the lowest floor while it may grow; past `LIMIT` it does, and counts. An entry's first word is
-zero while the entry is rewritten, and a reader checks it before and after it uses the payload: it never returns torn data.
+overwrites nothing above the lowest floor while it may grow; past `LIMIT` it does, and counts. An entry's first word becomes
+zero before its payload's bytes are reused, and a reader checks it before and after it uses the payload: it never returns
+torn data.
 
 A subscriber that is more than the lane's capacity behind loses the oldest at the start of its tick, by count and not by
 timing, so a run is reproducible.
@@ -37,6 +38,7 @@ E_SEQUENCE, E_TICK, E_VISIBLE, E_TIME, E_POSITION, E_LENGTH, E_ENCODING = range(
 FIRST_DATA = 1 << 17  # bytes of the data ring of a first generation
 LIMIT = 1 << 26  # bytes up to which a lane grows for slow readers, less where /dev/shm is small (see `growth_limit`)
 _ALIGN = 64
+_FORGET = 64  # messages that are let go at once
 _pack_entry = struct.Struct("<7q").pack_into
 _unpack_entry = struct.Struct("<7q").unpack_from
 _now = time.monotonic_ns
@@ -141,20 +143,24 @@ class LaneWriter:
         self._segment = segment
         self._words, self._data, self._raw = segment.words, segment.data, segment.raw
         self._mask, self._data_mask = segment.mask, segment.data_mask
+        self._words[S_SEALED] = NEVER  # it may have been killed on the way to a next generation
         self._pos, self._tail = 0, self.head
         if self.head > segment.first:
             last = segment.entry(self.head - 1)
             self._pos = self._words[last + E_POSITION] + self._words[last + E_LENGTH]
-            tail = max(segment.first, self.head - segment.slots)
-            while self._pos - self._words[segment.entry(tail) + E_POSITION] > len(segment.data):
-                tail += 1
-            self._tail = tail
+            self._tail = max(segment.first, self.head - segment.slots)
+            while self._words[segment.entry(self._tail)] != self._tail + 1:
+                self._tail += 1
         self._set_bounds()
 
     def _open(self, slots: int, data: int) -> None:
         """Starts the next generation, which begins with the next message."""
         generation = self._control[self._row + L_GENERATION] + 1
-        segment = Segment.create(self._memory, self._lane, generation, self.head, slots, data)
+        try:
+            segment = Segment.create(self._memory, self._lane, generation, self.head, slots, data)
+        except FileExistsError:  # a writer was killed before it announced its next generation
+            self._memory.remove(segment_name(self._lane, generation))
+            segment = Segment.create(self._memory, self._lane, generation, self.head, slots, data)
         if self._segment is not None:
             fence()
             self._segment.words[S_SEALED] = self.head
@@ -205,7 +211,6 @@ class LaneWriter:
         else:
             self._data[offset : offset + size] = payload
         entry = 8 + (head & self._mask) * 8
-        self._words[entry] = 0
         _pack_entry(self._raw, entry * 8 + 8, tick, visible, _now(), pos, size, encoding, 0)
         self._words[entry] = self.head = head + 1
         self._pos = pos + size
@@ -234,7 +239,7 @@ class LaneWriter:
                 self.committed if self.committed < self.head else FREE,
             )
             if self._tail < min(floor, self.head):
-                self._let_go(size, min(floor, self.head))
+                self._let_go(min(floor, self.head))
             elif not self._grow(size):
                 self._wait_or_overwrite()
 
@@ -252,9 +257,16 @@ class LaneWriter:
             return True
         return False
 
-    def _let_go(self, size: int, floor: int) -> None:
-        """Forgets messages below `floor`, as many as are in the way, and a few more so that this is rare."""
-        self._tail = min(floor, max(self._tail + 1, self.head - (self._mask + 1) // 2))
+    def _let_go(self, floor: int) -> None:
+        """Forgets messages below `floor`: at least the oldest, and some more so that this is rare.
+
+        Their entries become invalid before their bytes can be reused.
+        """
+        stop = min(floor, max(self._tail + 1, min(self._tail + _FORGET, self.head - (self._mask + 1) // 2)))
+        for sequence in range(self._tail, stop):
+            self._words[8 + (sequence & self._mask) * 8] = 0
+        fence()
+        self._tail = stop
         self._set_bounds()
 
     def _grow(self, size: int) -> bool:
@@ -277,15 +289,16 @@ class LaneWriter:
         try:
             self._open(slots, data)
         except SharedMemoryFull:
-            if size > self._data_mask + 1:
+            if size > whole or self._tail >= self.committed:
                 raise
             return False
         return True
 
     def _uncommitted_bytes(self) -> int:
-        if self._segment is None or self.committed >= self.head or self.committed < self._tail:
+        first = max(self.committed, self._tail)
+        if first >= self.head:
             return 0
-        return self._pos - self._words[8 + (self.committed & self._mask) * 8 + E_POSITION]
+        return self._pos - self._words[8 + (first & self._mask) * 8 + E_POSITION]
 
     def _wait_or_overwrite(self) -> None:
         """The lane is at its limit: waits for the recorder if it alone holds the lane, else loses the oldest message."""
@@ -293,8 +306,7 @@ class LaneWriter:
         if self._wait is not None and floors[-1] < min([*floors[:-1], self.committed]) and self._wait():
             return
         self._control[self._row + L_LOST] += 1
-        self._tail += 1
-        self._set_bounds()
+        self._let_go(self._tail + 1)
 
 
 class LaneReader:

@@ -29,6 +29,9 @@ _POPULATE_UP_TO = 1 << 20
 class Memory(Protocol):
     """Where lanes and the control segment live."""
 
+    def create_control(self, size: int) -> memoryview:
+        """The segment ``ctl``."""
+
     def create(self, what: str, size: int) -> memoryview:
         """A new segment of `size` zero bytes, all of them reserved."""
 
@@ -44,6 +47,9 @@ class LocalMemory:
 
     def __init__(self) -> None:
         self._segments: dict[str, memoryview] = {}
+
+    def create_control(self, size: int) -> memoryview:
+        return self.create("ctl", size)
 
     def create(self, what: str, size: int) -> memoryview:
         self._segments[what] = memoryview(mmap.mmap(-1, max(size, 1)))
@@ -65,6 +71,7 @@ class SharedMemory:
 
     def __init__(self, graph: str) -> None:
         self.graph = graph
+        self._held: int | None = None
 
     @classmethod
     def new(cls) -> SharedMemory:
@@ -74,9 +81,27 @@ class SharedMemory:
     def _path(self, what: str) -> Path:
         return SHM / f"horus-{self.graph}-{what}"
 
+    def create_control(self, size: int) -> memoryview:
+        """Makes `ctl`, locked before it has its name, so that no other start sweeps it; see :meth:`let_go`."""
+        unnamed = SHM / f".horus-{self.graph}-new"
+        descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._held = os.dup(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        words = self._reserve(descriptor, unnamed, "ctl", size)
+        unnamed.rename(self._path("ctl"))
+        return words
+
+    def let_go(self) -> None:
+        """The graph has ended here."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
     def create(self, what: str, size: int) -> memoryview:
         path = self._path(what)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return self._reserve(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path, what, size)
+
+    def _reserve(self, descriptor: int, path: Path, what: str, size: int) -> memoryview:
         try:
             # Reserves the pages: a full tmpfs is an error here, not a SIGBUS when somebody writes.
             os.posix_fallocate(descriptor, 0, size)

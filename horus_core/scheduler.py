@@ -486,7 +486,7 @@ class Scheduler:
 
     def pause(self) -> Scheduler:
         """Holds the graph before its next tick; only where it waits for everybody (replays, ``deterministic=True``)."""
-        self._pace.paused = True
+        self._pace.paused, self._pace.steps = True, 0
         return self
 
     def resume(self) -> Scheduler:

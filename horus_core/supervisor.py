@@ -22,10 +22,12 @@ from typing import Any
 
 import msgspec
 
-from horus_core import memory as shm
+from horus_core import memory as shm, orders
 from horus_core.control import (
     ENDED,
     FREE,
+    H_ANSWERED,
+    H_ASKED,
     H_EPOCH,
     H_LOCKSTEP,
     H_RELEASED,
@@ -39,6 +41,7 @@ from horus_core.control import (
     N_RESTARTS,
     N_STARTED,
     N_STATE,
+    N_STOP,
     NEVER,
     RUNNING,
     STOPPING,
@@ -52,6 +55,7 @@ from horus_core.coordinator import Coordinator, Pace
 from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
 from horus_core.graph import Graph
 from horus_core.lane import LaneWriter
+from horus_core.logs import GraphLogs
 from horus_core.memory import SharedMemory
 from horus_core.placement import Placement
 from horus_core.process import Child, exit_reason, pin, precise_timers, read_available
@@ -118,6 +122,8 @@ class _Worker:
     ready: bool = False
     restarts: list[float] = field(default_factory=list)
     restart_at: float | None = None
+    order: int | None = None  # what somebody outside wants of it, see `orders`
+    kill_at: float | None = None
     log: Any = None
 
 
@@ -148,7 +154,7 @@ class Supervisor:
         self._recorder_restarts: list[float] = []
         self.blackbox: Path | None = None
         self._announcement: Path | None = None
-        self._hold: int | None = None
+        self._logs = Path()
         self._watchdog_checked = 0.0
         self._affinity = os.sched_getaffinity(0)
 
@@ -171,7 +177,6 @@ class Supervisor:
         self.layout = Layout.of(graph)
         try:
             self.control = create_control(self.memory, self.layout, plan.options.first_tick, plan.recording is not None)
-            self._hold = self.memory.hold()
             self._make()
             self._start_recorder()
             for position in range(len(graph.nodes)):
@@ -260,13 +265,16 @@ class Supervisor:
             source=sources[position],
         )
         worker.ready, worker.failure, worker.refusal, worker.partial, worker.restart_at = False, None, None, b"", None
-        self.control[row + N_STATE] = W_STARTING
+        self.control[row + N_STATE], self.control[row + N_STOP] = W_STARTING, 0
         self.control[row + N_BUDGET] = round((node.budget or 0) * 1e9)
         worker.child = Child(f"horus:{node.name}", "horus_core.worker", pickle.dumps(boot))
         self.control[row + N_PID] = worker.child.pid
         self.control[row + N_CORE] = NEVER if boot.core is None else boot.core
         if worker.log is None and plan.recording is not None and plan.recording.targets[0][0] != self.blackbox:
-            worker.log = plan.recording.open_log(node.name)
+            worker.log, self._logs = plan.recording.open_log(node.name), plan.recording.folder / "logs"
+        elif worker.log is None:
+            logs = GraphLogs(self.memory.graph)
+            worker.log, self._logs = logs.open(node.name), logs.folder
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -297,7 +305,7 @@ class Supervisor:
                 tick_rate=graph.tick_rate,
                 script=plan.script,
                 session=request.name if request else "",
-                logs=str(request.folder / "logs") if request else "",
+                logs=str(self._logs),
                 nodes=[
                     RunningNode(
                         node.name, node.rate, node.order, plan.placement.nodes[each], node.compute, node.failure_policy,
@@ -349,9 +357,38 @@ class Supervisor:
         for position, worker in enumerate(self._workers):
             if worker.restart_at is not None and worker.restart_at <= now and not self.stopping:
                 self._restart(position)
+        if self.control[H_ASKED] != self.control[H_ANSWERED]:
+            self._take_order(self.control[H_ASKED])
         if now - self._watchdog_checked > _WATCHDOG_EVERY:
             self._watchdog_checked = now
             self._check_watchdogs()
+
+    def _take_order(self, asked: int) -> None:
+        """Somebody outside wants a node to stop, or to be killed and started again."""
+        position, order = orders.decode(asked)
+        worker, row = self._workers[position], self.layout.node(position)
+        self.emit("order", position, order=orders.WORDS[order])
+        worker.order, worker.restart_at = order, None
+        self.coordinator.take_out(position)
+        if worker.child is None:
+            self._ended_as_ordered(position, worker)
+        elif order == orders.STOP:
+            self.control[row + N_STOP], worker.kill_at = 1, time.monotonic() + STOP_SECONDS
+            self.memory.semaphore(f"go{position}").release()
+        else:
+            worker.child.signal(signal.SIGKILL)
+        self.control[H_ANSWERED] = asked
+
+    def _ended_as_ordered(self, position: int, worker: _Worker) -> None:
+        name = self.plan.graph.nodes[position].name
+        self.control[self.layout.node(position) + N_STATE] = W_DEAD
+        if worker.order == orders.RESTART:
+            self._tell(f"node {name!r} is started again, as somebody asked")
+            worker.restarts, worker.restart_at = worker.restarts or [0.0], time.monotonic()
+        else:
+            self._tell(f"node {name!r} is stopped, as somebody asked; the graph goes on without it")
+            self.emit("skip", position)
+        worker.order = worker.kill_at = None
 
     def _look_at(self, position: int, worker: _Worker, ended: bool) -> None:
         assert worker.child is not None
@@ -415,6 +452,8 @@ class Supervisor:
         if self.stopping or self.control[H_STOP]:
             self.control[row + N_STATE] = W_DEAD
             return
+        if worker.order is not None:
+            worker.refusal = None
         tick = worker.failure[0] if worker.failure else int(self.control[row + N_CURRENT])
         tick = tick if tick >= 0 else int(self.control[H_RELEASED])
         what = "raised an exception" if worker.failure else exit_reason(code)
@@ -426,6 +465,9 @@ class Supervisor:
         self.control[row + N_STATE] = W_DEAD
         self.control[row + N_CURRENT] = NEVER
         self.coordinator.take_out(position)
+        if worker.order is not None:
+            self._ended_as_ordered(position, worker)
+            return
         if not worker.failure:
             self.emit("crash", position, tick, reason=what)
         self._apply_policy(position, node.failure_policy, tick, what, trace)
@@ -481,6 +523,8 @@ class Supervisor:
         now = time.monotonic_ns()
         for position, worker in enumerate(self._workers):
             node, row = self.plan.graph.nodes[position], self.layout.node(position)
+            if worker.kill_at is not None and worker.child is not None and time.monotonic() > worker.kill_at:
+                worker.child.signal(signal.SIGKILL)
             limit = node.watchdog or self.plan.watchdog
             if not limit or worker.child is None or self.control[row + N_STATE] != W_READY:
                 continue
@@ -606,9 +650,7 @@ class Supervisor:
             withdraw(self._announcement)
         if hasattr(self, "memory"):
             self.memory.remove_all()
-        if self._hold is not None:
-            os.close(self._hold)
-            self._hold = None
+            self.memory.let_go()
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, self._affinity)
 

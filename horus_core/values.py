@@ -172,8 +172,8 @@ class Encoder:
                 self._arrays.append((offset, value))
                 return msgspec.msgpack.Ext(_EXT_REFERENCE, _plain.encode((form, shape, offset)))
             if isinstance(value, numpy.generic):
-                if self._kind is not None and isinstance(value, (numpy.number, numpy.bool_)):
-                    return value.item()  # a typed field is a plain number
+                if self._kind is not None and value.dtype.kind in "biufSU":
+                    return value.item()  # a typed field is a plain value
                 form = _dtype_form(value.dtype)
                 return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, None, value.tobytes())))
         for base in _PLAIN_KINDS:

@@ -28,6 +28,7 @@ from horus_core.control import (
     N_LATE_DONE,
     N_RESUME,
     N_STATE,
+    N_STOP,
     NEVER,
     W_FAILED,
     W_READY,
@@ -217,7 +218,7 @@ class Worker:
                 else:
                     fence()
                     return True
-            if control[H_STOP]:
+            if control[H_STOP] or control[self._row + N_STOP]:
                 return False
             self._sleep()
 
@@ -267,7 +268,7 @@ class Worker:
         control, row = self._control, self._row
         fence()
         control[row + N_LATE_DONE] = tick
-        while control[row + N_RESUME] <= tick and not control[H_STOP]:
+        while control[row + N_RESUME] <= tick and not control[H_STOP] and not control[row + N_STOP]:
             self._sleep()
         resume = control[row + N_RESUME]
         if resume <= tick:

@@ -71,6 +71,7 @@ class RecordingFile:
         path: the file.
         header: what to take for its header where its own does not read.
         growing: it is being written; a last batch that is not whole yet is no damage then.
+        limit: how many bytes to read at most: what a file held when its session was opened.
 
     Attributes:
         header: what the file says of its session.
@@ -81,11 +82,17 @@ class RecordingFile:
         RecordingMissing, NotARecording, RecordingTooNew, RecordingDamaged: see their words.
     """
 
-    def __init__(self, path: str | os.PathLike[str], header: Header | None = None, growing: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        header: Header | None = None,
+        growing: bool = False,
+        limit: int | None = None,
+    ) -> None:
         self.path = Path(path)
         self.damage: list[Damage] = []
         self._growing = growing
-        self._mapped = MappedFile(self.path)
+        self._mapped = MappedFile(self.path, limit)
         self._buffer = pa.py_buffer(self._mapped.view)
         self.size = len(self._mapped.view)
         if bytes(self._mapped.view[: len(MAGIC)]) != MAGIC[: self.size]:
@@ -225,7 +232,7 @@ class RecordingFile:
             _, names = self._checked(frame, seal)
             raw = self._raw(frame)
             raw.validate(full=True)
-            return _with_names(raw, names, KINDS[self.header.kind])
+            return _with_names(raw, names.arrays, KINDS[self.header.kind])
         except PROBLEMS as problem:
             self._note(seal.first, seal.last, _line(problem))
             return None

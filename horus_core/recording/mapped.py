@@ -17,6 +17,7 @@ class MappedFile:
 
     Args:
         path: the file; no symbolic link, FIFO, device or folder, and not empty.
+        limit: how many bytes of it, at most.
 
     Attributes:
         view: all of its bytes.
@@ -25,10 +26,12 @@ class MappedFile:
         RecordingMissing, NotARecording: see their words.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limit: int | None = None) -> None:
         descriptor = _opened(path)
         try:
             size = _checked_size(path, descriptor)
+            if limit:
+                size = min(size, limit)
             self._map: mmap.mmap | None = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
         finally:
             os.close(descriptor)

@@ -25,6 +25,8 @@ __all__ = ["FILE_NAME", "Damage", "RecordingFile", "Session", "file_stem", "is_b
 class Session:
     """A recorded session: its folder and the files in it.
 
+    One that is being recorded reads up to where it was when it was opened, however often it is read.
+
     Args:
         folder: the session's folder.
 
@@ -43,6 +45,7 @@ class Session:
         self.name = self.folder.name
         self.damage: list[Damage] = []
         self._files: dict[str, list[Path]] = {}
+        self._sizes: dict[str, int] = {}
         found = list(self._recording_files())
         schedulers = [match for match in found if match["stem"] == "scheduler"]
         if not schedulers:
@@ -62,7 +65,9 @@ class Session:
         found = [match for name in names if (match := FILE_NAME.match(name))]
         for match in sorted(found, key=lambda match: (int(match["part"] or 0), match.string)):
             path = self.folder / match.string
-            if stat.S_ISREG(path.lstat().st_mode):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                self._sizes[match.string] = status.st_size
                 yield match
             else:
                 self._ignore(path, "it is not a regular file")
@@ -124,7 +129,7 @@ class Session:
 
     def _open(self, path: Path) -> RecordingFile:
         named = self._header_named(path)
-        file = RecordingFile(path, header=named, growing=self.state == "running")
+        file = RecordingFile(path, named, self.state == "running", self._sizes[path.name])
         if (file.header.kind, file.header.node, file.header.part) != (named.kind, named.node, named.part):
             inside = f"{file.header.kind} {file.header.node}".strip()
             raise RecordingDamaged(str(path), "at its start", f"it is the file of {inside!r}, part {file.header.part}")
@@ -161,8 +166,25 @@ class Session:
             damage.extend(file.damage)
 
     def events(self) -> list[dict[str, Any]]:
-        """All recorded events, as dicts with time, tick, node, event, detail."""
-        return [row for file in self.files("events") for batch in file.batches() for row in batch.to_pylist()]
+        """All recorded events, as dicts with time (ns since 1970), tick, node, event, detail (JSON)."""
+        found = []
+        for file in self.files("events"):
+            for batch in file.batches():
+                columns = {name: batch.column(name) for name in batch.schema.names}
+                columns["time"] = columns["time"].view(pa.int64())
+                rows = zip(*(column.to_pylist() for column in columns.values()), strict=True)
+                found += [dict(zip(columns, row, strict=True)) for row in rows]
+        return found
+
+    def begins(self, node: str) -> bool:
+        """Whether the first part of a node's file is there, or none at all: not where a ring has dropped old parts."""
+        return not any(self.part_of(path) for path in self._files.get(file_stem(node), [])[:1])
+
+    @staticmethod
+    def part_of(path: Path) -> int:
+        """Which part of a session's files this is."""
+        match = FILE_NAME.match(path.name)
+        return int(match["part"] or 0) if match else 0
 
     def last_tick(self) -> int:
         """The last tick that was released; `first_tick` - 1 where none was."""
@@ -170,8 +192,8 @@ class Session:
         for batch in self.batches("events", []):
             names, ticks = batch.column("event").to_pylist(), batch.column("tick").to_pylist()
             ends.extend(tick for name, tick in zip(names, ticks, strict=True) if name == "end")
-        for file in self.files("scheduler", []):
-            ends.extend(seal.last for seal in file.marks())
+        if len(ends) == 1 or self.state != "complete":
+            ends.extend(seal.last for file in self.files("scheduler", []) for seal in file.marks())
         return max(ends)
 
     def size(self) -> int:
