@@ -10,7 +10,7 @@ import sys
 if not sys.platform.startswith("linux"):
     raise ImportError(f"HORUS runs on Linux only (x86-64 and aarch64), this is {sys.platform}")
 
-from horus_core.clock import budget_remaining, dt, elapsed, ms, now, rng_float, tick, timestamp_ns, us
+from horus_core.clock import budget_remaining, dt, elapsed, ms, now, restarted, rng_float, tick, timestamp_ns, us
 from horus_core.errors import (
     DuplicateNode,
     EmptyGraph,
@@ -38,6 +38,7 @@ from horus_core.errors import (
     UnshippableCallable,
 )
 from horus_core.node import Node, Pub, Sub
+from horus_core.policy import Restart
 from horus_core.recording.options import Recording
 from horus_core.scheduler import Interrupted, Scheduler, run
 from horus_core.topic import Topic
@@ -61,6 +62,7 @@ __all__ = [
     "RecordingMissing",
     "RecordingTooNew",
     "ReplayRange",
+    "Restart",
     "Scheduler",
     "SchedulerBusy",
     "ScriptFailed",
@@ -79,6 +81,7 @@ __all__ = [
     "elapsed",
     "ms",
     "now",
+    "restarted",
     "rng_float",
     "run",
     "tick",

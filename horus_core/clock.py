@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections.abc import Callable
 
 us = 1e-6
 ms = 1e-3
@@ -25,6 +26,7 @@ class TickClock:
         seed: the graph's seed.
         budget: seconds, or None.
         virtual: time does not pass within a tick.
+        restarted: tells whether a publisher of a topic was restarted since the node's last tick.
     """
 
     __slots__ = (
@@ -50,12 +52,13 @@ class TickClock:
         seed: int,
         budget: float | None = None,
         virtual: bool = False,
+        restarted: Callable[[str], bool] = lambda topic: False,
     ) -> None:
         self.node, self.dt, self.tick_rate, self.epoch_ns, self.seed = node, dt, tick_rate, epoch_ns, seed
         self.budget, self.virtual = budget, virtual
         self.tick = 0
         self.started_ns = 0
-        self.restarted: frozenset[str] = frozenset()
+        self.restarted = restarted
         self._random: tuple[int, random.Random] = (-1, random.Random(0))
 
     def timestamp_ns(self) -> int:
@@ -119,6 +122,15 @@ def elapsed() -> float:
 def rng_float() -> float:
     """A random number in [0, 1), the same in every run with the same seed, node and tick."""
     return random.random() if _current is None else _current.rng_float()
+
+
+def restarted(topic: str) -> bool:
+    """Whether a node that publishes `topic` was started again since this node's last tick. False outside a node.
+
+    Raises:
+        UnknownTopic: this node does not subscribe to `topic`.
+    """
+    return _current is not None and _current.restarted(topic)
 
 
 def budget_remaining() -> float:

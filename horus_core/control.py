@@ -73,7 +73,8 @@ RECORDER_WRITES, RECORDER_GAVE_UP = 1, 2
     N_OVERRUNS,
     N_BUDGET,  # supervisor: ns, 0 for none
     N_STOP,  # supervisor: 1: this worker ends after the tick that it is in
-) = range(24)
+    N_BACK,  # supervisor: the tick from which a restarted node took part again, NEVER
+) = range(25)
 NODE_WORDS = 32
 W_STARTING, W_READY, W_STOPPED, W_FAILED, W_DEAD = range(5)
 
@@ -157,7 +158,7 @@ def create_control(memory: Memory, layout: Layout, first_tick: int, recorded: bo
     words[H_VERSION], words[H_RELEASED], words[H_RECORDER_STATE] = VERSION, first_tick - 1, NEVER
     for position in range(layout.nodes):
         row = layout.node(position)
-        for word in (N_LATE_DONE, N_CURRENT, N_CORE):
+        for word in (N_LATE_DONE, N_CURRENT, N_CORE, N_BACK):
             words[row + word] = NEVER
         words[row + N_FINISHED] = words[row + N_EXCUSED] = first_tick - 1
         words[row + N_BUSY_MIN] = FREE

@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import posix_ipc
@@ -23,10 +23,12 @@ from horus_core.control import (
     H_EPOCH_MONOTONIC,
     H_EXTERNAL,
     H_RELEASED,
+    H_SAFE_MODE,
     H_SLIPS,
     H_STOP_ASKED,
     L_COMMIT,
     L_HEAD,
+    N_BACK,
     N_CURRENT,
     N_EXCUSED,
     N_FINISHED,
@@ -71,6 +73,12 @@ class Pace:
 
 class Watch(Protocol):
     """What the coordinator asks of the supervisor."""
+
+    def safe_mode_began(self, tick: int) -> None:
+        """Safe mode begins with `tick`."""
+
+    def came_back(self, position: int, tick: int) -> None:
+        """`position`, which was restarted, takes part again from `tick` on."""
 
     def housekeep(self, seconds: float) -> None:
         """Looks after processes and their output for up to `seconds`; returns early if anything happened."""
@@ -124,10 +132,11 @@ class Patterns:
                 self._kept[key] = pattern
         return pattern
 
-    def without(self, tick: int, out: frozenset[int]) -> Pattern:
-        """The pattern of `tick` if the nodes in `out` take no part in it."""
+    def without(self, tick: int, out: frozenset[int], also: frozenset[int] = frozenset()) -> Pattern:
+        """The pattern of `tick` if the nodes in `out` take no part in it, and those of `also` do that would not."""
         graph, layout = self._graph, self._layout
-        active = [each for each, schedule in enumerate(graph.schedules) if each not in out and schedule.active(tick)]
+        schedules = enumerate(graph.schedules)
+        active = [each for each, schedule in schedules if each not in out and (each in also or schedule.active(tick))]
         there = set(active)
         waiting = [each for each in active if not graph.nodes[each].compute]
         return Pattern(
@@ -186,6 +195,7 @@ class Coordinator:
     Attributes:
         tick: the next tick to release.
         out: nodes that take no part now: late, dead or being restarted.
+        safe_mode: whether safe mode is to begin with the next tick, or has.
     """
 
     def __init__(
@@ -212,11 +222,18 @@ class Coordinator:
             tuple[int, int, int, bool]
         ] = []  # deadline (monotonic ns), position, tick, whether it is the last
         self._late: dict[int, int] = {}
+        self._late_since: dict[int, int] = {}
         self._returning: set[int] = set()
         self._down: set[int] = set()
         self.tick = first_tick if self._patterns.at(first_tick).active else self._patterns.next(first_tick)
         self._stop_since = 0.0
+        self.safe_mode = False
+        self._with_safe_state = frozenset(each for each, node in enumerate(graph.nodes) if node.safe_state)
         self._origin = (0, self.tick)  # a monotonic time, and the tick that is due then
+
+    def late_since(self, position: int) -> int | None:
+        """Since when `position` is late, monotonic ns; None if it is not."""
+        return self._late_since[position] if position in self._late else None
 
     @property
     def out(self) -> frozenset[int]:
@@ -261,6 +278,8 @@ class Coordinator:
                 self._readmit(tick)
             out = self.out
             pattern = patterns.without(tick, out) if out else patterns.at(tick)
+            if self.safe_mode and not control[H_SAFE_MODE]:
+                pattern = self._begin_safe_mode(tick, out)
             for position in pattern.computes:
                 self._await(self._rows[position] + N_FINISHED, self._graph.schedules[position].last(tick - 1))
             self._external.commit(tick)
@@ -299,6 +318,13 @@ class Coordinator:
                 self._watch.housekeep(0)
             except posix_ipc.SignalError:
                 continue
+
+    def _begin_safe_mode(self, tick: int, out: frozenset[int]) -> Pattern:
+        """The pattern of the tick with which safe mode begins: every ``safe_state`` runs in it."""
+        self._control[H_SAFE_MODE] = tick + 1
+        self._watch.safe_mode_began(tick)
+        pattern = self._patterns.without(tick, out, self._with_safe_state)
+        return replace(pattern, sources=pattern.active)  # nobody waits for anybody
 
     # Real time.
 
@@ -340,6 +366,8 @@ class Coordinator:
             self._readmit(tick)
         out = self.out
         pattern = self._patterns.without(tick, out) if out else self._patterns.at(tick)
+        if self.safe_mode and not control[H_SAFE_MODE]:
+            pattern = self._begin_safe_mode(tick, out)
         self._external.commit(tick)
         for position in pattern.active:
             self._tickets[position].release()
@@ -370,6 +398,7 @@ class Coordinator:
         except posix_ipc.BusyError:  # it has just finished
             return
         self._late[position] = tick
+        self._late_since[position] = time.monotonic_ns()
         self._control[row + N_MISSES] += 1
         self._control[row + N_EXCUSED] = max(self._control[row + N_EXCUSED], tick)
         fence()
@@ -452,7 +481,8 @@ class Coordinator:
                 _drain(self._tickets[position])
             control[row + N_FINISHED] = control[row + N_EXCUSED] = tick - 1
             fence()
-            control[row + N_RESUME] = tick
+            control[row + N_BACK] = control[row + N_RESUME] = tick
+            self._watch.came_back(position, tick)
             self._down.discard(position)
             self._post[position]()
         self._returning.clear()

@@ -68,8 +68,8 @@ def _named(row: Sequence[int], histogram: Sequence[int]) -> dict[str, Any]:
         "min_tick_duration_ms": row[N_BUSY_MIN] * 1e-6 if ticks else 0.0,
         "max_tick_duration_ms": row[N_BUSY_MAX] * 1e-6,
         "last_tick_duration_ms": row[N_BUSY_LAST] * 1e-6,
-        "p50_tick_duration_ms": percentile(histogram, 0.5) * 1e-6,
-        "p99_tick_duration_ms": percentile(histogram, 0.99) * 1e-6,
+        "p50_tick_duration_ms": min(percentile(histogram, 0.5), row[N_BUSY_MAX]) * 1e-6,
+        "p99_tick_duration_ms": min(percentile(histogram, 0.99), row[N_BUSY_MAX]) * 1e-6,
     }
 
 

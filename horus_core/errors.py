@@ -178,6 +178,18 @@ class ReplayRange(RecordingError, ValueError):
     words = "{0}; the recording holds ticks {1} to {2}"
 
 
+class SessionsConflict(RecordingError, ValueError):
+    """The caller's: two sessions do not go into one. Args: one name, other name, why."""
+
+    words = "cannot merge {0!r} and {1!r}: {2}"
+
+
+class OutputFailed(RecordingError, OSError):
+    """The caller's or the machine's: a file cannot be written. Args: path, why."""
+
+    words = "cannot write {0}: {1}"
+
+
 class RecorderFailed(RecordingError, RuntimeError):
     """The recorder ended early. Args: what happened."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from horus_core.errors import DuplicateNode, EmptyGraph, InvalidValue, TopicConflict
+from horus_core.policy import DEFAULT_RESTART, Restart
 from horus_core.schedule import NodeSchedule
 
 EXTERNAL = "external"  # the publisher's name of what Topic.send brings from outside the graph
@@ -30,7 +31,7 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """What a node declared. Rate in Hz; budget, deadline and watchdog in seconds, None for the default."""
+    """What a node declared. Rate in Hz; budget, deadline, watchdog and critical in seconds, None for the default."""
 
     name: str
     rate: float
@@ -47,6 +48,11 @@ class NodeSpec:
     core: int | None = None
     watchdog: float | None = None
     replayed: bool = False
+    restart: Restart = DEFAULT_RESTART
+    memory_mb: float | None = None
+    open_files: int | None = None
+    safe_state: bool = False  # whether it has such a callback
+    critical: float | None = None  # seconds that it may be stuck before safe mode begins
 
     @property
     def period(self) -> float:

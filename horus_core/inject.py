@@ -168,7 +168,6 @@ class Injection:
         return compare(self.session, run, nodes=both, start_tick=run.graph.first_tick, stop_tick=last)
 
 
-
 def prepare(
     session: Session,
     nodes: Sequence[str] | None = None,
@@ -205,7 +204,9 @@ def prepare(
     replayed = [name for name in recorded if name not in (all_but or ())] if nodes is None else list(nodes)
     live = [name for name in own if name not in replayed]
     if not live:
-        raise InvalidValue("what is left to run live", "nothing", f"not to replay all nodes of the script ({', '.join(own)})")
+        raise InvalidValue(
+            "what is left to run live", "nothing", f"not to replay all nodes of the script ({', '.join(own)})"
+        )
     for name in [*replayed, EXTERNAL]:
         if scheduler.has_node(name):
             scheduler.remove(name)

@@ -127,7 +127,9 @@ def follow(path: Path, count: int | None, goes_on: Callable[[], bool]) -> Iterat
     file = _reopened(path)
     file_lines = file.read().splitlines(keepends=True)
     rest = file_lines.pop() if file_lines and not file_lines[-1].endswith("\n") else ""
-    yield from (line.rstrip("\n") for line in (file_lines if count is None else file_lines[max(0, len(file_lines) - count) :]))
+    yield from (
+        line.rstrip("\n") for line in (file_lines if count is None else file_lines[max(0, len(file_lines) - count) :])
+    )
     ends = False
     try:
         while True:

@@ -67,10 +67,12 @@ class SharedMemory:
 
     Args:
         graph: the graph's id, 12 hexadecimal digits.
+        read_only: what is opened cannot be written, the kernel sees to it; for those who only look.
     """
 
-    def __init__(self, graph: str) -> None:
+    def __init__(self, graph: str, read_only: bool = False) -> None:
         self.graph = graph
+        self._read_only = read_only
         self._held: int | None = None
 
     @classmethod
@@ -116,9 +118,9 @@ class SharedMemory:
             os.close(descriptor)
 
     def open(self, what: str) -> memoryview:
-        descriptor = os.open(self._path(what), os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(self._path(what), (os.O_RDONLY if self._read_only else os.O_RDWR) | os.O_CLOEXEC)
         try:
-            return _mapped(descriptor, os.fstat(descriptor).st_size)
+            return _mapped(descriptor, os.fstat(descriptor).st_size, self._read_only)
         finally:
             os.close(descriptor)
 
@@ -142,9 +144,10 @@ class SharedMemory:
         remove_graph(self.graph)
 
 
-def _mapped(descriptor: int, size: int) -> memoryview:
+def _mapped(descriptor: int, size: int, read_only: bool = False) -> memoryview:
     populate = mmap.MAP_POPULATE if size <= _POPULATE_UP_TO else 0
-    return memoryview(mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | populate))
+    access = mmap.PROT_READ if read_only else mmap.PROT_READ | mmap.PROT_WRITE
+    return memoryview(mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | populate, prot=access))
 
 
 def remove_graph(graph: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol
 
 from horus_core.errors import InvalidValue, SchedulerBusy, UnknownTopic
 from horus_core.graph import NodeSpec, TopicSpec, positive_number
+from horus_core.policy import DEFAULT_RESTART, Restart
 
 MISS_POLICIES = ("warn", "skip", "safe_mode", "stop")
 FAILURE_POLICIES = ("fatal", "restart", "skip", "ignore")
@@ -70,14 +71,16 @@ class Node:
         deadline: seconds after the release at which outputs are due; None for 95 % of the shortest period among its own
             and those of the nodes that hear it.
         on_miss: what a missed deadline does: "warn", "skip", "safe_mode" or "stop".
-        failure_policy: what an exception or a crash does: "fatal", "restart", "skip" or "ignore".
+        failure_policy: what an exception or a crash does: "fatal", "restart", "skip", "ignore", or a :class:`Restart`.
         compute: may take longer than a tick; its outputs become visible at its next release.
         on: run only in ticks in which this topic has something new.
         priority: SCHED_FIFO priority 1 to 99, higher is more urgent (with ``rt=True``).
         core: the core to pin it to.
         watchdog: seconds after which a node stuck in a tick is killed.
         default_capacity: capacity of topics that do not give their own.
-        safe_state: called when the graph enters safe mode.
+        safe_state: called, in the place of `tick`, when the graph enters safe mode; the node does not tick after it.
+        memory_mb: MB of data that its process may have; what goes beyond raises MemoryError in the node, or ends it.
+        open_files: file descriptors that its process may have.
 
     Attributes:
         state: for the callbacks to keep what they like, an empty dict at first; it stays in the node's process.
@@ -105,7 +108,7 @@ class Node:
         budget: float | None = None,
         deadline: float | None = None,
         on_miss: str | None = None,
-        failure_policy: str | None = None,
+        failure_policy: str | Restart | None = None,
         compute: bool = False,
         on: str | None = None,
         priority: int | None = None,
@@ -113,6 +116,8 @@ class Node:
         watchdog: float | None = None,
         default_capacity: int = 1024,
         safe_state: Callback | None = None,
+        memory_mb: float | None = None,
+        open_files: int | None = None,
     ) -> None:
         self.name = _checked_name(name)
         self.state: Any = {}
@@ -136,7 +141,13 @@ class Node:
             budget=None if budget is None else positive_number(f"{where} budget", budget, "(seconds)"),
             deadline=None if deadline is None else positive_number(f"{where} deadline", deadline, "(seconds)"),
             on_miss=_one_of(f"{where} on_miss", on_miss or "warn", MISS_POLICIES),
-            failure_policy=_one_of(f"{where} failure_policy", failure_policy or "fatal", FAILURE_POLICIES),
+            failure_policy="restart"
+            if isinstance(failure_policy, Restart)
+            else _one_of(f"{where} failure_policy", failure_policy or "fatal", FAILURE_POLICIES),
+            restart=failure_policy if isinstance(failure_policy, Restart) else DEFAULT_RESTART,
+            memory_mb=None if memory_mb is None else positive_number(f"{where} memory_mb", memory_mb, "(MB)"),
+            open_files=None if open_files is None else _whole(f"{where} open_files", open_files, 16),
+            safe_state=safe_state is not None,
             compute=bool(compute),
             on=on,
             priority=None if priority is None else _whole(f"{where} priority", priority, 1, 99),

@@ -1,8 +1,8 @@
 """Looks at a running graph from outside: its nodes, its topics, and the messages that go by.
 
-What is read are the counters and lanes in the graph's shared memory. An observer has no floor (see ``lane``), takes no lock and
-posts no semaphore, so nobody in the graph waits for it or even knows of it. A writer overwrites what an observer has not
-read yet: that is counted as missed, here and nowhere else.
+What is read are the counters and lanes in the graph's shared memory, which is mapped read-only. An observer has no floor (see
+``lane``), takes no lock and posts no semaphore, so nobody in the graph waits for it or even knows of it. A writer overwrites
+what an observer has not read yet: that is counted as missed, here and nowhere else.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from horus_core.control import (
     fence,
 )
 from horus_core.counters import node_counters, unread
-from horus_core.errors import InvalidValue, closest
+from horus_core.errors import InvalidValue, UnknownNode, closest
 from horus_core.graph import EXTERNAL
 from horus_core.lane import E_LENGTH, E_TICK, E_TIME, LaneReader
 from horus_core.runtime import RunningGraph
@@ -140,7 +140,7 @@ class Observer:
 
     def __init__(self, graph: RunningGraph) -> None:
         self.graph = graph
-        self._attached = Attachment(graph)
+        self._attached = Attachment(graph, read_only=True)
         self._readers: dict[int, LaneReader] = {}
         self._before: tuple[float, int, dict[str, int]] | None = None  # when, tick, ticks per node
         self._processes: dict[int, tuple[psutil.Process, float, float]] = {}  # with its CPU seconds and when
@@ -157,7 +157,11 @@ class Observer:
         counted = [node_counters(control, self._attached.layout, each) for each in range(len(graph.nodes))]
         since, first, ticks = self._before or (now - max(time.time_ns() - graph.started_ns, 1) / 1e9, -1, {})
         seconds = max(now - since, 1e-9)
-        self._before = now, tick, {node.name: each["total_ticks"] for node, each in zip(graph.nodes, counted, strict=True)}
+        self._before = (
+            now,
+            tick,
+            {node.name: each["total_ticks"] for node, each in zip(graph.nodes, counted, strict=True)},
+        )
         return GraphView(
             id=graph.id,
             name=graph.name,
@@ -174,6 +178,17 @@ class Observer:
             nodes=[self._node(each, counters, seconds, ticks) for each, counters in enumerate(counted)],
             topics=[self.topic(name) for name in self._attached.topics()],
         )
+
+    def node(self, name: str) -> NodeView:
+        """One node now.
+
+        Raises:
+            UnknownNode: the graph has no such node.
+        """
+        for node in self.look().nodes:
+            if node.name == name:
+                return node
+        raise UnknownNode(f"graph {self.graph.name!r}", name, tuple(node.name for node in self.graph.nodes))
 
     def _node(self, position: int, counters: dict[str, Any], seconds: float, before: dict[str, int]) -> NodeView:
         node, control, layout = self.graph.nodes[position], self._attached.control, self._attached.layout
@@ -241,7 +256,9 @@ class Observer:
             publishers=[nodes[graph.lanes[each].node].name for each in lanes if graph.lanes[each].node >= 0],
             subscribers=list(dict.fromkeys(nodes[reader].name for each in lanes for reader in graph.lanes[each].reads)),
             messages=sum(control[row + L_HEAD] for row in rows),
-            external=sum(control[row + L_HEAD] for row, each in zip(rows, lanes, strict=True) if graph.lanes[each].node < 0),
+            external=sum(
+                control[row + L_HEAD] for row, each in zip(rows, lanes, strict=True) if graph.lanes[each].node < 0
+            ),
             lost=sum(control[row + L_LOST] for row in rows),
             capacity=graph.lanes[lanes[0]].capacity,
             rate_hz=self._rate(lanes),
@@ -301,7 +318,7 @@ class Tap:
 
     def __init__(self, graph: RunningGraph, topic: str, latest: bool = False) -> None:
         self.graph, self.topic = graph, topic
-        self._attached = attached = Attachment(graph)
+        self._attached = attached = Attachment(graph, read_only=True)
         self._decode = Decoder(topic).decode
         self._offset = int(attached.control[H_EPOCH] - attached.control[H_EPOCH_MONOTONIC])
         self._taps = []

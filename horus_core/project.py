@@ -95,7 +95,9 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InvalidValue(str(path), "not there", "a project's folder, or a script; 'horus new' makes a project") from None
+        raise InvalidValue(
+            str(path), "not there", "a project's folder, or a script; 'horus new' makes a project"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise InvalidValue(str(path), f"not TOML ({problem})", "TOML: key = value in [sections]") from None
 

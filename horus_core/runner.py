@@ -10,7 +10,7 @@ import inspect
 import struct
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from horus_core.control import (
     BUCKETS,
     H_EXTERNAL,
     H_STOP_ASKED,
+    N_BACK,
     N_BUSY,
     N_BUSY_LAST,
     N_BUSY_MAX,
@@ -45,7 +46,7 @@ from horus_core.values import RAW, Decoder, Encoder
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-OK, LATE, ERROR = range(3)  # a place in recording.format.STATUSES
+OK, LATE, ERROR, SAFE = range(4)  # a place in recording.format.STATUSES
 TRACE_HEAD = 5  # words of a tick row: start, duration, status, visible, dropped; then first, stop, end per input
 TRACE_CAPACITY = 512
 
@@ -63,6 +64,7 @@ class RunOptions:
         block: a full lane waits for the recorder.
         skips: per node, ticks that it must leave out, because it did when it was recorded.
         visibles: per node and tick, when its outputs become visible, where that is not as usual.
+        backs: per replayed node, the ticks from which it took part again after a restart.
     """
 
     first_tick: int
@@ -74,6 +76,7 @@ class RunOptions:
     deterministic: bool = False
     skips: Mapping[str, frozenset[int]] = field(default_factory=dict)
     visibles: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    backs: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 Log = Callable[[str, int, str], None]
@@ -103,6 +106,7 @@ class NodeRunner:
 
     Attributes:
         failure: the exception and its traceback, of a tick that was not handled by `on_error`.
+        safe: safe mode has begun: the next run is that of the ``safe_state`` callback, if there is one, and the last.
     """
 
     def __init__(
@@ -124,6 +128,9 @@ class NodeRunner:
         self._histogram = layout.histogram(position)
         self._log, self._source = log, source
         self.failure: tuple[BaseException, str] | None = None
+        self.safe = self._is_safe = False
+        self._previous = -1  # the tick that it ran before this one
+        self._publishers: dict[str, list[tuple[int, Sequence[int]]]] = {}  # per topic: row, recorded ticks of return
         wait = wait_for_recorder if options.recorded and (options.lockstep or options.block) else None
         self.writers: dict[str, LaneWriter] = {}
         self._encoders: dict[str, Callable[[Any], tuple[int, Any]]] = {}
@@ -147,6 +154,10 @@ class NodeRunner:
             else:
                 self._inputs.append((reader, entry.lag))
             self._inboxes.setdefault(lane.topic, []).append(reader)
+            if not lane.external:
+                publisher = graph.nodes[lane.node]
+                back = (layout.node(lane.node), options.backs.get(publisher.name, ()))
+                self._publishers.setdefault(lane.topic, []).append(back)
             decoder = Decoder(lane.topic, lane.kind)
             self._decoders[lane.topic] = decoder.decode
             self._views[lane.topic] = lambda encoding, payload, decode=decoder.decode: decode(encoding, payload, False)
@@ -164,6 +175,7 @@ class NodeRunner:
             options.seed,
             self.spec.budget,
             options.deterministic,
+            self.restarted,
         )
         self._budget_ns = round((self.spec.budget or BUDGET_SHARE * self.spec.period) * 1e9)
         self._skips = options.skips.get(self.spec.name, frozenset())
@@ -230,9 +242,9 @@ class NodeRunner:
             self._external_seen = control[H_EXTERNAL]
             for reader in self._external:
                 reader.open(tick)
-        if self._trigger and heard == sum(reader.end for reader in self._trigger):
+        if self._trigger and not self.safe and heard == sum(reader.end for reader in self._trigger):
             return False
-        if tick in self._skips:
+        if tick in self._skips or self._is_safe:
             return False
         control[row + N_CURRENT] = tick
         control[row + N_STARTED] = self._start = start
@@ -245,7 +257,10 @@ class NodeRunner:
         self._bounds = [bound for reader in self._readers for bound in (reader.cursor, reader.end)]
         clock._current = self.clock
         try:
-            if self._source is None:
+            if self.safe and "safe_state" in self._call:
+                self._is_safe, self._status = True, SAFE
+                self._call["safe_state"](self.node)
+            elif self._source is None:
                 self._call["tick"](self.node)
             else:
                 self._source.send(tick, self.writers)
@@ -253,6 +268,7 @@ class NodeRunner:
             self._status = ERROR
             self._failed(problem)
         self._duration = _monotonic() - start
+        self._previous = tick
         return True
 
     def commit(self, visible: int | None = None, status: int | None = None) -> None:
@@ -265,7 +281,7 @@ class NodeRunner:
             self.visible = visible
             for writer in self.writers.values():
                 writer.commit_as(visible)
-        self._write_row(self._status if status is None or self._status == ERROR else status)
+        self._write_row(self._status if status is None or self._status != OK else status)
 
     def idle(self) -> None:
         """Notes that no tick runs."""
@@ -321,6 +337,17 @@ class NodeRunner:
         clock.enter(self.clock)
         if role in self._call:
             self._call[role](self.node)
+
+    def end(self, released: int, safe: bool) -> None:
+        """Calls ``safe_state`` if safe mode ends the graph and it has not run, then ``shutdown``; keeps what they send."""
+        try:
+            if safe and not self._is_safe:
+                self._is_safe = True
+                self.call("safe_state")
+            self.call("shutdown")
+        finally:
+            for writer in self.writers.values():
+                writer.commit_as(max(released + 1, self.visible))
 
     def close(self) -> None:
         """Detaches the node."""
@@ -379,6 +406,14 @@ class NodeRunner:
         if inbox is None:
             raise UnknownTopic(self.spec.name, "recv", topic, tuple(self._inboxes))
         return inbox
+
+    def restarted(self, topic: str) -> bool:
+        """Whether a publisher of `topic` was restarted since this node's last tick."""
+        self._inbox(topic)
+        for row, recorded in self._publishers.get(topic, ()):
+            if any(self._previous < back <= self.tick for back in (self._control[row + N_BACK], *recorded)):
+                return True
+        return False
 
     def log(self, level: str, message: str) -> None:
         self._log(level, self.tick, str(message))

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from horus_core import launch as launching
-from horus_core.control import H_RELEASED, H_SLIPS, H_STOP_ASKED
+from horus_core.control import H_RELEASED, H_SAFE_MODE, H_SLIPS, H_STOP_ASKED
 from horus_core.coordinator import Pace
 from horus_core.counters import graph_counters, no_counters, node_counters
 from horus_core.errors import (
@@ -64,7 +64,7 @@ class Scheduler:
         recording_overflow: "drop" or "block", see :class:`Recording`.
         name: of the graph.
         cores: cores to use.
-        max_deadline_misses: misses of one node after which the graph ends.
+        max_deadline_misses: misses of one node after which safe mode begins.
         verbose: log what the supervisor does.
         execution: "process" (each node has its own) or "inline"; HORUS_EXECUTION overrides the default.
         pace: False releases ticks as fast as the graph finishes them; only with `deterministic` or in a replay.
@@ -153,6 +153,7 @@ class Scheduler:
         self._counted: dict[str, int] = {}
         self._ran_seconds = 0.0
         self._running_since = 0.0
+        self._graph_rate = 0.0
         self._output: Output = print_line
 
     def __repr__(self) -> str:
@@ -417,7 +418,7 @@ class Scheduler:
         if self._last_tick is not None and not self._loop:
             last = self._last_tick if last is None else min(last, self._last_tick)
         self._pace.period_ns = self._period_of(engine.plan.graph.tick_rate) if paced else 0.0
-        self._running_since = time.monotonic()
+        self._running_since, self._graph_rate = time.monotonic(), engine.plan.graph.tick_rate
         self._state = "running"
         try:
             engine.run(last, self._pace)
@@ -591,6 +592,7 @@ class Scheduler:
             rt=self._rt,
             watchdog=self._watchdog,
             blackbox_mb=self._blackbox_mb,
+            max_misses=self._max_misses,
             script=_script(),
             output=self._output,
         )
@@ -719,14 +721,14 @@ class Scheduler:
         """How the current or the last run goes; cheap, and may be asked from another thread.
 
         Returns:
-            tick (the next one), seconds (of running), deadline_misses, restarts, errors, messages_dropped, late_releases,
-            recorded_bytes, recorded_lost (messages) and recorder_backlog (bytes).
+            tick (the next one), tick_rate, seconds (of running), deadline_misses, restarts, errors, messages_dropped,
+            late_releases, recorded_bytes, recorded_lost (messages) and recorder_backlog (bytes).
         """
         engine, running = self._engine, self._state == "running"
         if engine is not None and hasattr(engine, "control"):
             self._counted = graph_counters(engine.control, engine.layout)
         seconds = self._ran_seconds + (time.monotonic() - self._running_since if running else 0.0)
-        return {"tick": self.current_tick(), "seconds": seconds, **self._counted}
+        return {"tick": self.current_tick(), "tick_rate": self._graph_rate, "seconds": seconds, **self._counted}
 
     def check(self) -> tuple[Graph, Placement]:
         """Checks what would run, as far as that goes without running it.
@@ -774,6 +776,36 @@ class Scheduler:
             node.spec = replace(node.spec, budget=budget)
         return self
 
+    def add_critical_node(self, node_name: str, timeout_ms: float) -> Scheduler:
+        """Marks a node as one that the robot must not be without.
+
+        If it crashes, or is stuck for `timeout_ms`, safe mode begins; if it cannot be brought back, the graph ends.
+
+        Args:
+            node_name: a live node.
+            timeout_ms: milliseconds.
+
+        Raises:
+            UnknownNode: there is no such node.
+        """
+        self._must_be_idle("cannot mark a node as critical")
+        self._spec(node_name)
+        seconds = positive_number(f"node {node_name!r}: critical timeout", timeout_ms, "(milliseconds)") / 1e3
+        if node_name in self._nodes:
+            self._nodes[node_name].spec = replace(self._nodes[node_name].spec, critical=seconds)
+        return self
+
+    def enter_safe_mode(self, reason: str = "asked for") -> Scheduler:
+        """Runs every node's ``safe_state`` in the next tick; call it while the graph runs, from another thread.
+
+        Raises:
+            SchedulerBusy: the graph does not run in processes.
+        """
+        if not isinstance(self._engine, Supervisor):
+            raise SchedulerBusy("cannot enter safe mode", f"{self._state}, or runs inline")
+        self._engine.enter_safe_mode(reason)
+        return self
+
     def safety_stats(self) -> dict[str, Any]:
         """Deadline misses, budget overruns, restarts, errors and late releases of the whole graph, and whether each is 0."""
         nodes = self.get_all_nodes()
@@ -784,6 +816,7 @@ class Scheduler:
         return {
             "state": self._state,
             **totals,
+            "safe_mode_since": self._totals.get("safe_mode", -1),
             "late_releases": self._totals.get("slips", 0),
             "health": {
                 node["name"]: "ok" if not node["errors_count"] + node["deadline_misses"] else "degraded"
@@ -874,7 +907,11 @@ class Scheduler:
         if engine is None or not hasattr(engine, "control"):
             return
         control, layout = engine.control, engine.layout
-        self._totals = {"slips": int(control[H_SLIPS]), "stop_asked": int(control[H_STOP_ASKED])}
+        self._totals = {
+            "slips": int(control[H_SLIPS]),
+            "safe_mode": int(control[H_SAFE_MODE]) - 1,
+            "stop_asked": int(control[H_STOP_ASKED]),
+        }
         self._degraded = list(engine.degradations)
         for position, node in enumerate(engine.plan.graph.nodes):
             counters = node_counters(control, layout, position)

@@ -14,6 +14,7 @@ import pickle
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,21 +23,23 @@ from typing import Any
 
 import msgspec
 
-from horus_core import memory as shm, orders
+from horus_core import memory as shm
+from horus_core import orders
 from horus_core.control import (
     ENDED,
-    FREE,
     H_ANSWERED,
     H_ASKED,
     H_EPOCH,
     H_LOCKSTEP,
     H_RELEASED,
+    H_SAFE_MODE,
     H_STATE,
     H_STOP,
     H_SUPERVISOR,
     N_BUDGET,
     N_CORE,
     N_CURRENT,
+    N_MISSES,
     N_PID,
     N_RESTARTS,
     N_STARTED,
@@ -48,11 +51,12 @@ from horus_core.control import (
     W_DEAD,
     W_READY,
     W_STARTING,
+    W_STOPPED,
     Layout,
     create_control,
 )
 from horus_core.coordinator import Coordinator, Pace
-from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
+from horus_core.errors import NodeFailed, StartFailed
 from horus_core.graph import Graph
 from horus_core.lane import LaneWriter
 from horus_core.logs import GraphLogs
@@ -60,6 +64,7 @@ from horus_core.memory import SharedMemory
 from horus_core.placement import Placement
 from horus_core.process import Child, exit_reason, pin, precise_timers, read_available
 from horus_core.recording.blackbox import make_blackbox, remove_blackbox, save_blackbox, save_leftovers
+from horus_core.recording.child import RecorderChild
 from horus_core.recording.options import Recording
 from horus_core.recording.request import RecordingRequest
 from horus_core.runner import RunOptions
@@ -71,9 +76,7 @@ from horus_core.worker import Boot
 START_SECONDS = 60.0  # for all inits together
 STOP_SECONDS = 3.0  # for shutdown callbacks, then SIGTERM
 TERM_SECONDS = 1.0  # then SIGKILL
-RECORDER_SECONDS = 60.0  # for the rest to be written
-BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0
-RESTARTS_MOST, RESTARTS_WINDOW = 5, 60.0
+BLACKBOX_SECONDS = 10.0  # between two saves of the flight recorder
 _WATCHDOG_EVERY = 0.02
 
 _log = logging.getLogger("horus")
@@ -94,6 +97,7 @@ class Plan:
         callbacks: per node name, its callbacks by role.
         sources: per replayed node, its source; shipped with cloudpickle.
         watchdog: seconds for nodes that do not give their own, 0 for none.
+        max_misses: missed deadlines of one node after which safe mode begins, None for never.
         blackbox_mb: size of the flight recorder, 0 for none.
     """
 
@@ -106,6 +110,7 @@ class Plan:
     recording: RecordingRequest | None = None
     rt: bool = False
     watchdog: float = 0.0
+    max_misses: int | None = None
     blackbox_mb: float = 0
     script: str = ""
     output: Output = print_line
@@ -149,10 +154,9 @@ class Supervisor:
         self.paths: list[str] = []
         self.warned: set[tuple[str, ...]] = set()
         self._workers = [_Worker() for _ in plan.graph.nodes]
-        self._recorder: Child | None = None
-        self._recorder_closed = False
-        self._recorder_restarts: list[float] = []
+        self._recorder: RecorderChild | None = None
         self.blackbox: Path | None = None
+        self._blackbox_saved = -BLACKBOX_SECONDS
         self._announcement: Path | None = None
         self._logs = Path()
         self._watchdog_checked = 0.0
@@ -232,12 +236,13 @@ class Supervisor:
         if self.plan.blackbox_mb and self.blackbox is None:
             self.blackbox = make_blackbox(self.memory.graph, self.plan.name)
             request.targets.append((self.blackbox, Recording(keep_mb=self.plan.blackbox_mb, reserve_mb=0)))
-        self._recorder_closed = False
-        boot = request.boot(
-            list(sys.path), self.memory.graph, self._shipped[0], list(self.plan.placement.recorder), self.epoch_ns
-        )
-        self._recorder = Child(
-            f"horus:recorder:{request.name}", "horus_core.recording.process", pickle.dumps(boot), capture=False
+        self._recorder = RecorderChild(
+            request.name,
+            lambda: request.boot(
+                list(sys.path), self.memory.graph, self._shipped[0], list(self.plan.placement.recorder), self.epoch_ns
+            ),
+            self._tell,
+            self.emit,
         )
 
     @property
@@ -278,7 +283,9 @@ class Supervisor:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not all(worker.ready for worker in self._workers) or (self._recorder is not None and not self.paths):
+        while not all(worker.ready for worker in self._workers) or (
+            self._recorder is not None and not self._recorder.paths
+        ):
             self.housekeep(0.02)
             for position, worker in enumerate(self._workers):
                 if worker.refusal is not None:
@@ -314,7 +321,9 @@ class Supervisor:
                     for each, node in enumerate(graph.nodes)
                 ],
                 lanes=[
-                    RunningLane(lane.topic, lane.node, lane.capacity, getattr(lane.kind, "__qualname__", ""), list(lane.readers))
+                    RunningLane(
+                        lane.topic, lane.node, lane.capacity, getattr(lane.kind, "__qualname__", ""), list(lane.readers)
+                    )
                     for lane in graph.lanes
                 ],
             )
@@ -340,9 +349,8 @@ class Supervisor:
             if worker.child is not None:
                 for descriptor in (worker.child.output, worker.child.reports, worker.child.pidfd):
                     poller.register(descriptor, select.POLLIN)  # type: ignore[arg-type]
-        if self._recorder is not None:
-            poller.register(self._recorder.reports, select.POLLIN)
-            poller.register(self._recorder.pidfd, select.POLLIN)
+        for descriptor in self._recorder.descriptors() if self._recorder is not None else ():
+            poller.register(descriptor, select.POLLIN)
         now = time.monotonic()
         restarts = [worker.restart_at - now for worker in self._workers if worker.restart_at is not None]
         ready = {descriptor for descriptor, _ in poller.poll(max(0.0, min([seconds, *restarts])) * 1000)}
@@ -351,8 +359,8 @@ class Supervisor:
                 (worker.child.output, worker.child.reports, worker.child.pidfd)
             ):
                 self._look_at(position, worker, worker.child.pidfd in ready)
-        if self._recorder is not None and not ready.isdisjoint((self._recorder.reports, self._recorder.pidfd)):
-            self._look_at_recorder(self._recorder.pidfd in ready)
+        if self._recorder is not None:
+            self.degradations.extend(self._recorder.look(ready))
         now = time.monotonic()
         for position, worker in enumerate(self._workers):
             if worker.restart_at is not None and worker.restart_at <= now and not self.stopping:
@@ -381,7 +389,7 @@ class Supervisor:
 
     def _ended_as_ordered(self, position: int, worker: _Worker) -> None:
         name = self.plan.graph.nodes[position].name
-        self.control[self.layout.node(position) + N_STATE] = W_DEAD
+        self.control[self.layout.node(position) + N_STATE] = W_STOPPED
         if worker.order == orders.RESTART:
             self._tell(f"node {name!r} is started again, as somebody asked")
             worker.restarts, worker.restart_at = worker.restarts or [0.0], time.monotonic()
@@ -474,22 +482,52 @@ class Supervisor:
 
     def _apply_policy(self, position: int, policy: str, tick: int, what: str, trace: str) -> None:
         node, worker = self.plan.graph.nodes[position], self._workers[position]
-        now = time.monotonic()
+        self._keep_blackbox(f"node {node.name!r} {what}")
+        if node.critical is not None:
+            self.enter_safe_mode(f"critical node {node.name!r} {what}")
+        now, rule = time.monotonic(), node.restart
         if policy == "restart" or (policy == "ignore" and not trace):
-            recent = [each for each in worker.restarts if now - each < RESTARTS_WINDOW]
-            if len(recent) < RESTARTS_MOST:
-                delay = min(BACKOFF_FIRST * 2 ** len(recent), BACKOFF_MOST)
+            recent = [each for each in worker.restarts if now - each < rule.window]
+            if len(recent) < rule.times:
+                delay = rule.delay(len(recent))
                 worker.restarts = [*recent, now]
                 worker.restart_at = now + delay
                 self._tell(f"node {node.name!r} {what} in tick {tick}; restarting it in {delay:g} s", trace)
                 return
-            what = f"{what}, for the {len(recent) + 1}th time in {RESTARTS_WINDOW:g} s,"
-        elif policy in ("skip", "ignore"):
+            what = f"{what}, for the {len(recent) + 1}th time in {rule.window:g} s,"
+        elif policy in ("skip", "ignore") and node.critical is None:
             self._tell(f"node {node.name!r} {what} in tick {tick}; the graph goes on without it", trace)
             self.emit("skip", position, tick)
             return
-        self.failure = NodeFailed(node.name, tick, what, trace)
+        self._fail(NodeFailed(node.name, tick, what, trace))
+
+    def _fail(self, failure: NodeFailed) -> None:
+        """Ends the graph; every node's ``safe_state`` runs before its ``shutdown``."""
+        self.failure = failure
         self.stopping = True
+
+    def enter_safe_mode(self, reason: str) -> None:
+        """Every node's ``safe_state`` runs in the next tick, and those nodes do not tick after it."""
+        if not self.coordinator.safe_mode:
+            self.coordinator.safe_mode = True
+            self.emit("safe mode", reason=reason)
+            self._tell(f"entering safe mode: {reason}")
+            self._keep_blackbox(reason)
+
+    def safe_mode_began(self, tick: int) -> None:
+        self.emit("safe mode began", tick=tick)
+
+    def came_back(self, position: int, tick: int) -> None:
+        self.emit("back", position, tick)
+
+    def _keep_blackbox(self, reason: str) -> None:
+        """Saves the flight recorder beside the running graph, at most once in BLACKBOX_SECONDS."""
+        now = time.monotonic()
+        if self.blackbox is None or self.stopping or now - self._blackbox_saved < BLACKBOX_SECONDS:
+            return
+        self._blackbox_saved = now
+        self.emit("flight recorder saved", reason=reason)
+        threading.Thread(target=save_blackbox, args=(self.blackbox,), name="horus-blackbox", daemon=True).start()
 
     def _restart(self, position: int) -> None:
         self.control[self.layout.node(position) + N_RESTARTS] += 1
@@ -513,11 +551,14 @@ class Supervisor:
                 f"node {node.name!r} missed its deadline of {graph.deadlines[position] * 1e3:g} ms in tick {tick}{advice}; "
                 f"compute=True or a longer deadline= helps (later misses are counted, not printed)"
             )
+        misses = int(self.control[self.layout.node(position) + N_MISSES])
         if node.on_miss == "stop":
-            self.failure = NodeFailed(
-                node.name, tick, f"missed its deadline of {graph.deadlines[position] * 1e3:g} ms", ""
-            )
-            self.stopping = True
+            what = f"missed its deadline of {graph.deadlines[position] * 1e3:g} ms"
+            self._fail(NodeFailed(node.name, tick, what, ""))
+        elif node.on_miss == "safe_mode":
+            self.enter_safe_mode(f"node {node.name!r} missed its deadline in tick {tick}")
+        elif self.plan.max_misses is not None and misses > self.plan.max_misses:
+            self.enter_safe_mode(f"node {node.name!r} missed more than {self.plan.max_misses} deadlines")
 
     def _check_watchdogs(self) -> None:
         now = time.monotonic_ns()
@@ -525,13 +566,17 @@ class Supervisor:
             node, row = self.plan.graph.nodes[position], self.layout.node(position)
             if worker.kill_at is not None and worker.child is not None and time.monotonic() > worker.kill_at:
                 worker.child.signal(signal.SIGKILL)
-            limit = node.watchdog or self.plan.watchdog
+            limit = node.critical or node.watchdog or self.plan.watchdog
             if not limit or worker.child is None or self.control[row + N_STATE] != W_READY:
                 continue
-            if self.control[row + N_CURRENT] != NEVER and now - self.control[row + N_STARTED] > limit * 1e9:
-                tick = int(self.control[row + N_CURRENT])
+            current, late = self.control[row + N_CURRENT], self.coordinator.late_since(position)
+            since = self.control[row + N_STARTED] if current != NEVER else now if late is None else late
+            if now - since > limit * 1e9:
+                tick = int(self.control[H_RELEASED] if current == NEVER else current)
                 self.emit("watchdog", position, tick, limit=limit)
                 self._tell(f"node {node.name!r} is stuck in tick {tick} for more than {limit:g} s; killing it")
+                if node.critical is not None:
+                    self.enter_safe_mode(f"critical node {node.name!r} is stuck for more than {limit:g} s")
                 worker.child.signal(signal.SIGKILL)
 
     def _tell(self, message: str, trace: str = "") -> None:
@@ -545,43 +590,6 @@ class Supervisor:
         self._events.put(RAW, msgspec.msgpack.encode(row), max(released, 0), max(released, 0))
         self._events.commit()
 
-    def _look_at_recorder(self, ended: bool) -> None:
-        assert self._recorder is not None
-        for kind, *facts in self._recorder.read_reports():
-            if kind == "ready":
-                self.paths = list(facts[0])
-            elif kind == "closed":
-                self._recorder_closed = True
-            else:
-                self.degradations.append(str(RecorderFailed(facts[0])))
-                self._tell(self.degradations[-1])
-        if ended:
-            code = self._recorder.wait(1.0)
-            self._recorder.close()
-            self._recorder = None
-            if not self._recorder_closed:
-                if not self.paths:
-                    raise RecorderFailed(f"its process {exit_reason(code)} before it was ready")
-                self._recorder_ended(exit_reason(code))
-
-    def _recorder_ended(self, reason: str) -> None:
-        """Starts the recorder again; it goes on from the lanes, into a next part of the session."""
-        now = time.monotonic()
-        self._recorder_restarts = [each for each in self._recorder_restarts if now - each < RESTARTS_WINDOW]
-        if len(self._recorder_restarts) >= RESTARTS_MOST:
-            self._release_recorder_floors()
-            self.degradations.append(str(RecorderFailed(f"its process {reason}, for the {RESTARTS_MOST + 1}th time")))
-            self._tell(self.degradations[-1])
-            return
-        self._recorder_restarts.append(now)
-        self._tell(f"the recorder {reason}; starting it again, it goes on from the lanes")
-        self.emit("recorder restarted", reason=reason)
-        self._start_recorder()
-
-    def _release_recorder_floors(self) -> None:
-        for lane in range(self.layout.lanes):
-            self.control[self.layout.floor(lane, None)] = FREE
-
     # Stop.
 
     def stop(self) -> None:
@@ -592,6 +600,9 @@ class Supervisor:
         control = self.control
         try:
             control[H_STATE] = STOPPING
+            if self.failure is not None and not control[H_SAFE_MODE]:
+                control[H_SAFE_MODE] = int(control[H_RELEASED]) + 2  # its nodes enter it on their way out
+                self.emit("safe mode", reason=str(self.failure).splitlines()[0])
             control[H_STOP] = 1
             for position in range(len(self._workers)):
                 with contextlib.suppress(Exception):
@@ -600,12 +611,14 @@ class Supervisor:
             if hasattr(self, "_events"):
                 self.emit("end", tick=int(control[H_RELEASED]), reason="failure" if self.failure else "stop")
             control[H_STATE] = ENDED
-            self._wait_for_recorder()
-            if self.plan.recording is not None and self.paths:
+            if self._recorder is not None:
+                self._recorder.finish(self.housekeep)
+            if self.plan.recording is not None and self.plan.recording.folder != self.blackbox:
                 self.paths = self.plan.recording.files()
             if self.failure is not None and self.blackbox is not None:
                 saved = save_blackbox(self.blackbox)
-                self._tell(f"the flight recorder is saved as session {saved.name!r}" if saved else "nothing to save")
+                if saved is not None:
+                    self._tell(f"the flight recorder is saved as session {saved.name!r}")
         finally:
             self._clean_up()
 
@@ -623,17 +636,6 @@ class Supervisor:
                         self.memory.semaphore(f"go{position}").release()
                 self.housekeep(0.05)
 
-    def _wait_for_recorder(self) -> None:
-        deadline = time.monotonic() + RECORDER_SECONDS
-        while self._recorder is not None and time.monotonic() < deadline:
-            self.housekeep(0.1)
-        if self._recorder is not None:
-            self._tell(str(RecorderFailed(f"it has not finished writing after {RECORDER_SECONDS:g} s; ending it")))
-            self._recorder.signal(signal.SIGKILL)
-            self._recorder.wait(1.0)
-            self._recorder.close()
-            self._recorder = None
-
     def _clean_up(self) -> None:
         for worker in self._workers:
             if worker.child is not None:
@@ -644,6 +646,8 @@ class Supervisor:
             if worker.log is not None:
                 worker.log.close()
                 worker.log = None
+        if self._recorder is not None:
+            self._recorder.kill()
         if self.blackbox is not None:
             remove_blackbox(self.blackbox)
         if self._announcement is not None:

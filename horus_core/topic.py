@@ -45,14 +45,18 @@ def find_graph(graph: str | None = None) -> RunningGraph:
 class Attachment:
     """A running graph's memory, opened from outside.
 
+    Args:
+        graph: what its runtime file says.
+        read_only: for who only looks: nothing in the graph can be changed through it.
+
     Attributes:
         graph: what its runtime file says.
         control: the control words.
     """
 
-    def __init__(self, graph: RunningGraph) -> None:
+    def __init__(self, graph: RunningGraph, read_only: bool = False) -> None:
         self.graph = graph
-        self.memory = SharedMemory(graph.id)
+        self.memory = SharedMemory(graph.id, read_only)
         try:
             self.control = open_control(self.memory)
         except FileNotFoundError:

@@ -81,10 +81,7 @@ def dtype_of(form: Any) -> np.dtype:
     """The dtype that a message names, which holds data only."""
     import numpy as np
 
-    if isinstance(form, str):
-        dtype = np.dtype(form)
-    else:
-        dtype = np.lib.format.descr_to_dtype(_fields(form))
+    dtype = np.dtype(form) if isinstance(form, str) else np.lib.format.descr_to_dtype(_fields(form))
     if dtype.hasobject:
         raise ValueError("dtype holds objects")
     return dtype
@@ -93,7 +90,8 @@ def dtype_of(form: Any) -> np.dtype:
 def _fields(form: Any) -> Any:
     """A structured dtype's description with the tuples that msgpack made lists of: (name, form[, shape])."""
     return [
-        (name, of if isinstance(of, str) else _fields(of), *(tuple(each) for each in shape)) for name, of, *shape in form
+        (name, of if isinstance(of, str) else _fields(of), *(tuple(each) for each in shape))
+        for name, of, *shape in form
     ]
 
 

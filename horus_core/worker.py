@@ -12,6 +12,7 @@ import contextlib
 import gc
 import os
 import pickle
+import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import posix_ipc
 from horus_core.control import (
     H_LOCKSTEP,
     H_RELEASED,
+    H_SAFE_MODE,
     H_STOP,
     N_EXCUSED,
     N_FINISHED,
@@ -37,7 +39,7 @@ from horus_core.control import (
     fence,
     open_control,
 )
-from horus_core.graph import Graph
+from horus_core.graph import Graph, NodeSpec
 from horus_core.memory import SharedMemory
 from horus_core.node import adopt_node
 from horus_core.process import Reporter, enter_child, pin, precise_timers
@@ -126,6 +128,7 @@ class Worker:
         self._hearers = [
             (memory.semaphore(f"go{other}"), self._other_schedule(other)) for other in dict.fromkeys(hearers)
         ]
+        self._safe_tick: int | None = None
         self._ends = self._lockstep and (graph.nodes[position].compute or self._may_end_a_tick())
 
     def _other_schedule(self, other: int) -> NodeSchedule | None:
@@ -164,6 +167,7 @@ class Worker:
             except OSError as problem:
                 self._report("degraded", f"it could not be pinned to core {boot.core}: {problem.strerror}")
         precise_timers()
+        _limit_resources(self._graph.nodes[self._position])
         self._runner.start(boot.tick, boot.restarted)
         gc.collect()
         gc.freeze()
@@ -178,7 +182,9 @@ class Worker:
         tick = self._admitted()
         finish: Callable[[int, bool], int] = self._finish_lockstep if self._lockstep else self._finish_in_time
         while self._wait(tick):
-            if self._stale(tick):
+            if self._safe_tick is not None:
+                tick, self._safe_tick = min(tick, self._safe_tick), None
+            elif self._stale(tick):
                 tick = self._rejoin(tick, ran=False)
                 continue
             ran = runner.run(tick)
@@ -207,9 +213,11 @@ class Worker:
             return
 
     def _wait(self, tick: int) -> bool:
-        """Returns True once it is this node's turn in `tick`, False when the graph stops."""
+        """Returns True once it is this node's turn in `tick`, or it must enter safe mode; False when the graph stops."""
         control, needs = self._control, self._needs
         while True:
+            if control[H_SAFE_MODE] and not self._runner.safe and self._must_be_safe(tick):
+                return True
             if control[H_RELEASED] >= tick:
                 for finished, excused, theirs, back in needs:
                     needed = tick - back if theirs is None else theirs.last(tick - back)
@@ -222,6 +230,17 @@ class Worker:
                 return False
             self._sleep()
 
+    def _must_be_safe(self, tick: int) -> bool:
+        """Safe mode begins: whether ``safe_state`` is to run at once, without waiting for anybody."""
+        began = int(self._control[H_SAFE_MODE]) - 1
+        if self._control[H_RELEASED] < began:
+            return False
+        self._runner.safe = True
+        if not self._graph.nodes[self._position].safe_state or self._control[self._row + N_EXCUSED] >= began:
+            return False  # no such callback; or it is late, then it runs in the tick in which it takes part again
+        self._safe_tick = began
+        return True
+
     def _hand_on(self, tick: int) -> None:
         for go, theirs in self._hearers:
             if theirs is None or theirs.active(tick):
@@ -233,7 +252,7 @@ class Worker:
         fence()
         self._control[self._row + N_FINISHED] = tick
         self._hand_on(tick)
-        if self._ends:
+        if self._ends or self._runner.safe:
             self._done.release()
         return self._schedule.next(tick)
 
@@ -296,7 +315,7 @@ class Worker:
     def _shut_down(self, failed: bool = False) -> int:
         code = 1 if failed else 0
         try:
-            self._runner.call("shutdown")
+            self._runner.end(int(self._control[H_RELEASED]), bool(self._control[H_SAFE_MODE]))
             self._runner.close()
         except BaseException as problem:
             self._report("shutdown failed", own_traceback(problem))
@@ -316,6 +335,15 @@ def _taken(ticket: Any) -> bool:
     except posix_ipc.BusyError:
         return False
     return True
+
+
+def _limit_resources(node: NodeSpec) -> None:
+    for what, limit in (
+        (resource.RLIMIT_DATA, None if node.memory_mb is None else round(node.memory_mb * 1e6)),
+        (resource.RLIMIT_NOFILE, node.open_files),
+    ):
+        if limit is not None:
+            resource.setrlimit(what, (limit, limit))
 
 
 def _real_time(boot: Boot) -> list[str]:

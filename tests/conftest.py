@@ -94,6 +94,7 @@ def own_folders(
     runtime = Path(tempfile.mkdtemp(dir=leftovers.session))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setenv("HORUS_RECORDINGS", str(tmp_path / "recordings"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("HORUS_EXECUTION", raising=False)
     yield
     leftovers.note(request.node.nodeid)

@@ -81,7 +81,7 @@ class BatchMaker:
         self._graph, self._offset = graph, epoch_offset
         self.skip_events_to = 0  # ns since 1970
         self._names = [node.name for node in graph.nodes]
-        self.publishers = {position: name for position, name in enumerate(self._names)}
+        self.publishers = dict(enumerate(self._names))
         if EXTERNAL not in self._names:  # a replay may have it as a node
             self.publishers[-1] = EXTERNAL
         self.topics: dict[int, list[str]] = {position: [] for position in (*range(len(self._names)), -1)}
@@ -102,7 +102,11 @@ class BatchMaker:
 
     def events(self, copies: Copies) -> Batch | None:
         """The batch of events, None if there are none."""
-        rows = [tuple(msgspec.msgpack.decode(each)) for entries, data in copies.event_slices for each in _split(entries, data)]
+        rows = [
+            tuple(msgspec.msgpack.decode(each))
+            for entries, data in copies.event_slices
+            for each in _split(entries, data)
+        ]
         rows = [row for row in (*rows, *copies.events) if row[0] > self.skip_events_to]
         return event_batch(rows) if rows else None
 

@@ -32,7 +32,9 @@ def blackboxes() -> dict[Path, bool]:
     for folder in sorted(SHM.glob(f"{_PREFIX}*")):
         if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
             continue
-        files = [path for path in folder.iterdir() if (match := FILE_NAME.match(path.name)) and match["stem"] == "scheduler"]
+        files = [
+            path for path in folder.iterdir() if (match := FILE_NAME.match(path.name)) and match["stem"] == "scheduler"
+        ]
         graph = folder.name.removeprefix(_PREFIX)
         found[folder] = graphs.get(graph, False) or any(is_being_written(path) for path in files)
     return found

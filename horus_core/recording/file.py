@@ -38,7 +38,17 @@ _PLAIN = {  # the same with names as numbers: what a batch itself holds
 }
 _TAIL = 4 + len(MAGIC)  # the footer's length and the magic
 _ID = re.compile(r"[0-9a-f]{1,64}")
-PROBLEMS = (struct.error, pa.ArrowException, OSError, ValueError, KeyError, IndexError, TypeError, NotImplementedError, MemoryError)
+PROBLEMS = (
+    struct.error,
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    NotImplementedError,
+    MemoryError,
+)
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -49,12 +59,17 @@ class Damage(msgspec.Struct, frozen=True):
         first: the first tick that may be affected, -1 where unknown.
         last: the last one; -1 behind a `first` that is known: from there on.
         what: what was found.
+        start, stop: which of its bytes are concerned, -1 where none are.
+        rows: how many rows were there, -1 where unknown.
     """
 
     path: str
     first: int
     last: int
     what: str
+    start: int = -1
+    stop: int = -1
+    rows: int = -1
 
     def __str__(self) -> str:
         if self.first < 0:
@@ -95,22 +110,23 @@ class RecordingFile:
         self._mapped = MappedFile(self.path, limit)
         self._buffer = pa.py_buffer(self._mapped.view)
         self.size = len(self._mapped.view)
-        if bytes(self._mapped.view[: len(MAGIC)]) != MAGIC[: self.size]:
-            raise NotARecording(str(path), "not an Arrow file", "give a recording's .arrow file")
         self._schema: pa.Schema | None = None
         try:
             self._schema, self.header = self._read_header()
-        except RecordingDamaged as problem:
+        except (RecordingDamaged, NotARecording) as problem:
             if header is None:
                 raise
             self.header = header
-            self._note(-1, header.graph.first_tick, f"{problem.args[2]}; another file's header stands in for its own")
+            found = problem.args[2] if isinstance(problem, RecordingDamaged) else f"it is {problem.args[1]}"
+            self._note(-1, header.graph.first_tick, f"{found}; another file's header stands in for its own")
         self._stop = self._frames_stop()
         self._listed = self._batches_listed()
         self.complete = self._listed is not None
         self._dictionaries: list[Names] | None = None
 
     def _read_header(self) -> tuple[pa.Schema, Header]:
+        if bytes(self._mapped.view[: len(MAGIC)]) != MAGIC[: self.size]:
+            raise NotARecording(str(self.path), "not an Arrow file", "give a recording's .arrow file")
         if self.size <= PREFIX:
             raise self._bad_start(f"it was cut after {self.size} bytes, before any data")
         try:
@@ -184,7 +200,7 @@ class RecordingFile:
             try:
                 found = self._checked(frame, seal)
             except PROBLEMS as problem:
-                self._note(seal.first, seal.last, _line(problem))
+                self._note(seal.first, seal.last, _line(problem), frame.start, frame.stop, seal.rows)
             else:
                 yield found
             self._mapped.release(frame.stop)
@@ -209,7 +225,7 @@ class RecordingFile:
 
     def _note_gaps(self, gaps: list[tuple[int, int]], before: int, after: int) -> None:
         for start, stop in gaps:
-            self._note(before, after, f"no batch reads in its bytes {start:,} to {stop:,}")
+            self._note(before, after, f"no batch reads in its bytes {start:,} to {stop:,}", start, stop)
 
     def _note_end(self, gaps: list[tuple[int, int]], last: int, found: int) -> None:
         if self._stop < self.size:
@@ -219,10 +235,10 @@ class RecordingFile:
         elif not self._growing:
             tail = self.size - gaps[0][0] if gaps else 0
             rest = f"; its last {tail:,} bytes are not a whole batch" if tail else ""
-            self._note(last, -1, f"it was not closed{rest}")
+            self._note(last, -1, f"it was not closed{rest}", self.size - tail, self.size)
 
-    def _note(self, first: int, last: int, what: str) -> None:
-        damage = Damage(str(self.path), first, last, what)
+    def _note(self, first: int, last: int, what: str, start: int = -1, stop: int = -1, rows: int = -1) -> None:
+        damage = Damage(str(self.path), first, last, what, start, stop, rows)
         if damage not in self.damage:
             self.damage.append(damage)
 
@@ -234,7 +250,7 @@ class RecordingFile:
             raw.validate(full=True)
             return _with_names(raw, names.arrays, KINDS[self.header.kind])
         except PROBLEMS as problem:
-            self._note(seal.first, seal.last, _line(problem))
+            self._note(seal.first, seal.last, _line(problem), frame.start, frame.stop, seal.rows)
             return None
 
     def _raw(self, frame: Frame) -> pa.RecordBatch:
@@ -258,7 +274,7 @@ class RecordingFile:
         if decompressed_size(self._mapped.view, frame) > LARGEST_BATCH:
             raise ValueError(f"it claims to be more than {LARGEST_BATCH >> 20} MiB when decompressed")
         kind, view = self.header.kind, self._mapped.view
-        if frame.compressed:
+        if frame.codec:
             raw = self._raw(frame)
             raw.validate()
             return Body.of(kind, raw)
@@ -267,7 +283,7 @@ class RecordingFile:
     def _names(self) -> list[Names]:
         """The dictionaries that may be right: the file's own, and those that its header implies."""
         if self._dictionaries is None:
-            own, implied = self._own_names(), _implied_names(self.header)
+            own, implied = self._own_names(), implied_names(self.header)
             self._dictionaries = [Names(each) for each in ([own] if own == implied else [own, implied])]
         return self._dictionaries
 
@@ -289,6 +305,14 @@ class RecordingFile:
         except (*PROBLEMS, StopIteration, AttributeError):
             return {}
 
+    def codec(self) -> str:
+        """How the file's batches are compressed: "lz4", "zstd" or "" for not at all."""
+        return max((frame.codec for frame, seal in self.sealed_frames() if seal.rows), default="")
+
+    def bytes(self, start: int, stop: int) -> memoryview:
+        """Some of the file's bytes."""
+        return self._mapped.view[start:stop]
+
     def close(self) -> None:
         """Forgets the map; batches that were handed out stay valid."""
         self._mapped.close()
@@ -307,7 +331,8 @@ def _with_names(raw: pa.RecordBatch, names: dict[str, pa.Array], schema: pa.Sche
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _implied_names(header: Header) -> dict[str, pa.Array]:
+def implied_names(header: Header) -> dict[str, pa.Array]:
+    """The dictionaries of the file with this header, by column; they are fixed when it begins."""
     if header.kind == "events":
         return {}
     if header.kind == "node":

@@ -45,7 +45,7 @@ __all__ = [
 
 MARK = b"horus"
 CHECK = b"horus.crc32"
-STATUSES = ("ok", "late", "error")
+STATUSES = ("ok", "late", "error", "safe")
 
 _NAMES = pa.dictionary(pa.int16(), pa.string())
 _TIME = pa.timestamp("ns", tz="UTC")

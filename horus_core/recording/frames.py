@@ -27,6 +27,7 @@ _HEAD = struct.Struct("<Ii")
 _SEARCH_STEP = 1 << 20
 _LARGEST_METADATA = 64 << 20
 _LARGEST_PADDING = 64
+_CODECS = ("lz4", "zstd")
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -39,7 +40,7 @@ class Frame(msgspec.Struct, frozen=True):
         stop: where the next one starts.
         rows: of a batch or dictionary.
         buffers: offset in the body and length of each buffer, one after the other.
-        compressed: whether each buffer is compressed.
+        codec: how each buffer is compressed: "lz4", "zstd" or "" for not at all.
         metadata: its custom metadata.
     """
 
@@ -49,7 +50,7 @@ class Frame(msgspec.Struct, frozen=True):
     stop: int
     rows: int = 0
     buffers: tuple[int, ...] = ()
-    compressed: bool = False
+    codec: str = ""
     metadata: dict[bytes, bytes] = {}
 
 
@@ -111,13 +112,19 @@ def _parse(metadata: bytes, place: int, body: int, stop: int) -> Frame | None:
     table = indirect(metadata, header_at)
     if kind == DICTIONARY:
         table = indirect(metadata, fields(metadata, table, 2)[1])
-    rows_at, _, buffers_at, compression = fields(metadata, table, 4)
+    rows_at, _, buffers_at, compression_at = fields(metadata, table, 4)
     buffers = numbers(metadata, indirect(metadata, buffers_at), 2) if buffers_at else ()
     if not 0 <= size - _extent(buffers) < _LARGEST_PADDING:
         return None  # the size of a damaged frame would hide the frames behind it
     rows = INT64.unpack_from(metadata, rows_at)[0] if rows_at else 0
     custom = key_values(metadata, indirect(metadata, custom_at)) if custom_at else {}
-    return Frame(kind, place, body, body + size, rows, buffers, bool(compression), custom)
+    codec = _codec(metadata, indirect(metadata, compression_at)) if compression_at else ""
+    return Frame(kind, place, body, body + size, rows, buffers, codec, custom)
+
+
+def _codec(metadata: bytes, table: int) -> str:
+    at = fields(metadata, table, 1)[0]
+    return _CODECS[metadata[at] if at else 0]
 
 
 def _extent(buffers: tuple[int, ...]) -> int:
@@ -143,7 +150,7 @@ def _next_batch(view: memoryview, place: int, stop: int) -> int:
 
 def decompressed_size(view: memoryview, frame: Frame) -> int:
     """What the body of a batch or dictionary claims to take in memory once it is decompressed; 0 if it is not compressed."""
-    if not frame.compressed:
+    if not frame.codec:
         return 0
     total = 0
     for offset, size in zip(frame.buffers[::2], frame.buffers[1::2], strict=True):

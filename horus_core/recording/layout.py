@@ -73,9 +73,9 @@ class Slot(msgspec.Struct, frozen=True):
     def values(self, matrix: np.ndarray) -> np.ndarray:
         """The values of all messages: `matrix` has one message per row."""
         strides = (matrix.strides[0], *self.strides)
-        found = np.ndarray((len(matrix), *self.shape), self.dtype, matrix, self.at, strides)
+        found: np.ndarray = np.ndarray((len(matrix), *self.shape), self.dtype, matrix, self.at, strides)
         if self.kind == "bool":
-            return found == 0xC3
+            return np.equal(found, 0xC3)
         if self.kind in ("number", "fixint") and found.dtype.kind in "iu":
             return found.astype(np.uint64 if found.dtype.itemsize == _WORD and found.dtype.kind == "u" else np.int64)
         return found.astype(found.dtype.newbyteorder("="))
@@ -147,8 +147,10 @@ def matrix_of(messages: Messages, rows: np.ndarray, size: int) -> np.ndarray:
     """The payloads of `rows`, which are all `size` bytes long, as a matrix with one of them per row and some padding."""
     width, data, starts = padded_size(size), messages.data, messages.start[rows]
     inside = starts <= len(data) - width
+    matrix: np.ndarray
     if inside.all():
-        return np.lib.stride_tricks.sliding_window_view(data, width)[starts]
+        matrix = np.lib.stride_tricks.sliding_window_view(data, width)[starts]
+        return matrix
     matrix = np.zeros((len(rows), width), np.uint8)
     if inside.any():
         matrix[inside] = np.lib.stride_tricks.sliding_window_view(data, width)[starts[inside]]

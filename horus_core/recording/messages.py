@@ -58,7 +58,7 @@ class Messages:
     def payload(self, row: int) -> memoryview:
         """The bytes of one message."""
         begin = int(self.start[row])
-        return memoryview(self.data[begin : begin + int(self.length[row])])
+        return self.data[begin : begin + int(self.length[row])].data
 
     def side_by_side(self) -> bool:
         """Whether the payloads lie in `data` one after the other without gaps."""
@@ -96,8 +96,9 @@ def read_messages(
     first_tick: int | None = None,
     last_tick: int | None = None,
     names: list[str] | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Messages]:
-    """The messages of one node in blocks of some 65,000 rows or 16 MB, in constant memory.
+    """The messages of one node in blocks of some 65,000 rows or `block_bytes`, in constant memory.
 
     Args:
         session: where to read.
@@ -106,12 +107,13 @@ def read_messages(
         topics: only these.
         first_tick, last_tick: only ticks from and up to these.
         names: the topics that the rows' numbers count in; new ones are appended.
+        block_bytes: payload that a block should hold; one batch may hold more.
     """
     names = [] if names is None else names
     waiting = _Waiting(names)
     for body, dictionaries in session.bodies(file_stem(node), damage, first_tick, last_tick):
         waiting.add(body, dictionaries.lists["topic"])
-        if waiting.is_enough():
+        if waiting.rows >= BLOCK_ROWS or waiting.size >= block_bytes:
             yield _sorted(_selected(waiting.block(), topics, first_tick, last_tick))
             waiting = _Waiting(names)
     if waiting.rows:
@@ -125,7 +127,7 @@ class _Waiting:
         self._names = names
         self._columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
         self._data: list[np.ndarray] = []
-        self.rows = self._size = 0
+        self.rows = self.size = 0
 
     def add(self, body: Body, names: list[str]) -> None:
         columns = self._columns
@@ -134,14 +136,11 @@ class _Waiting:
         if names != self._names:
             columns["topic"][-1] = places_in(self._names, names, columns["topic"][-1])
         bounds, data = body.bytes("payload")
-        columns["start"].append(bounds[:-1] + self._size)
+        columns["start"].append(bounds[:-1] + self.size)
         columns["length"].append(bounds[1:] - bounds[:-1])
         data = data[: bounds[-1]]
         self._data.append(data)
-        self.rows, self._size = self.rows + body.rows, self._size + len(data)
-
-    def is_enough(self) -> bool:
-        return self.rows >= BLOCK_ROWS or self._size >= BLOCK_BYTES
+        self.rows, self.size = self.rows + body.rows, self.size + len(data)
 
     def block(self) -> Messages:
         one = len(self._data) == 1
@@ -157,7 +156,8 @@ def places_in(names: list[str], own: list[str], places: np.ndarray) -> np.ndarra
     names.extend(name for name in own if name not in names)
     if own == names[: len(own)]:
         return places
-    return np.array([names.index(name) for name in own], dtype=np.int16)[places]
+    found: np.ndarray = np.array([names.index(name) for name in own], dtype=np.int16)[places]
+    return found
 
 
 def _selected(block: Messages, topics: Sequence[str] | None, first: int | None, last: int | None) -> Messages:

@@ -47,7 +47,12 @@ class Recording:
     compression: str | None = None
 
     def __post_init__(self) -> None:
-        for name, unit in (("split_mb", "MB"), ("split_seconds", "seconds"), ("keep_mb", "MB"), ("keep_seconds", "seconds")):
+        for name, unit in (
+            ("split_mb", "MB"),
+            ("split_seconds", "seconds"),
+            ("keep_mb", "MB"),
+            ("keep_seconds", "seconds"),
+        ):
             value = getattr(self, name)
             if value is not None:
                 positive_number(f"Recording {name}", value, f"({unit})")

@@ -70,7 +70,10 @@ class Parts:
             OSError: the disk is full, gone or read-only; a :class:`DiskReserve` before it is full.
         """
         self._check_disk()
-        if self._part.size() > self._options.part_bytes or time.monotonic() - self._part.began > self._options.part_seconds:
+        if (
+            self._part.size() > self._options.part_bytes
+            or time.monotonic() - self._part.began > self._options.part_seconds
+        ):
             self._next()
         self.append(batches)
 
@@ -113,7 +116,7 @@ class Parts:
         """In ring mode, deletes parts that are no longer within what is kept."""
         options = self._options
         while options.ring and self._kept:
-            number, size, ended = self._kept[0]
+            _, _, ended = self._kept[0]
             too_large = options.keep_mb is not None and self.size() > options.keep_mb * 1e6
             too_old = options.keep_seconds is not None and time.monotonic() - ended > options.keep_seconds
             if not (too_large or too_old):

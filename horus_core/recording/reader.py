@@ -120,22 +120,28 @@ class Session:
         opened = []
         for path in self._files.get(stem, []):
             try:
-                opened.append(self._open(path))
+                opened.append(self.open_file(path))
             except RecordingError as problem:
                 if damage is None:
                     raise
                 damage.append(Damage(str(path), -1, -1, f"it cannot be opened: {problem}"))
         return opened
 
-    def _open(self, path: Path) -> RecordingFile:
-        named = self._header_named(path)
+    def open_file(self, path: Path) -> RecordingFile:
+        """Opens one of :meth:`paths`.
+
+        Raises:
+            RecordingMissing, NotARecording, RecordingTooNew: see their words.
+            RecordingDamaged: it is another file than its name says.
+        """
+        named = self.header_named(path)
         file = RecordingFile(path, named, self.state == "running", self._sizes[path.name])
         if (file.header.kind, file.header.node, file.header.part) != (named.kind, named.node, named.part):
             inside = f"{file.header.kind} {file.header.node}".strip()
             raise RecordingDamaged(str(path), "at its start", f"it is the file of {inside!r}, part {file.header.part}")
         return file
 
-    def _header_named(self, path: Path) -> Header:
+    def header_named(self, path: Path) -> Header:
         """The header that the name of a file implies."""
         match = FILE_NAME.match(path.name)
         assert match is not None
@@ -176,9 +182,19 @@ class Session:
                 found += [dict(zip(columns, row, strict=True)) for row in rows]
         return found
 
-    def begins(self, node: str) -> bool:
-        """Whether the first part of a node's file is there, or none at all: not where a ring has dropped old parts."""
-        return not any(self.part_of(path) for path in self._files.get(file_stem(node), [])[:1])
+    @property
+    def begins(self) -> bool:
+        """Whether the first part is there; not where a ring has dropped old parts."""
+        return self.part_of(self._files["scheduler"][0]) == 0
+
+    def first_tick(self) -> int:
+        """The first tick that is recorded; where a ring has dropped old parts, that of the oldest that is left."""
+        if not self.begins:
+            for file in self.files("scheduler", []):
+                for seal in file.marks():
+                    if seal.rows:
+                        return seal.first
+        return self.graph.first_tick
 
     @staticmethod
     def part_of(path: Path) -> int:

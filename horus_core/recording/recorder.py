@@ -279,4 +279,3 @@ def _after(piece: Slice, tick: int) -> Slice:
     rows, payload = piece
     keep = rows[:, E_TICK] > tick
     return rows[keep], payload.reshape(len(rows), -1)[keep].reshape(-1)
-

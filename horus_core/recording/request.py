@@ -62,8 +62,10 @@ class RecordingRequest:
 
     def files(self) -> list[str]:
         """All files of the session, scheduler first."""
-        found = [path for path in self.folder.glob(f"*@{self.id}*.arrow")]
-        return [str(path) for path in sorted(found, key=lambda path: (not path.name.startswith("scheduler@"), path.name))]
+        found = self.folder.glob(f"*@{self.id}*.arrow")
+        return [
+            str(path) for path in sorted(found, key=lambda path: (not path.name.startswith("scheduler@"), path.name))
+        ]
 
     def header(self, epoch_ns: int) -> Header:
         """The header of the session's files."""

@@ -75,7 +75,7 @@ def _last_batch(folder: Path, identity: str, node: str, stem: str | None = None)
         with contextlib.suppress(RecordingError):
             file = RecordingFile(folder / match.string)
             for frame, seal in file.sealed_frames():
-                last = (frame, seal)
+                last = (frame, seal) if seal.rows else last
             if last is not None:
                 return file.decode(*last)
     return None

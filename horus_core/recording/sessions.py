@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from horus_core.errors import InvalidValue, RecordingExists, RecordingMissing, SchedulerBusy, closest
+from horus_core.errors import InvalidValue, NotARecording, RecordingExists, RecordingMissing, SchedulerBusy, closest
 from horus_core.recording.names import FILE_NAME, is_being_written
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _NAME = re.compile(r"^[^\W_][\w. +-]{0,99}$")
 
 
 def recordings_folder() -> Path:
-    """Where sessions are kept: ``$HORUS_RECORDINGS``, else ``$XDG_DATA_HOME/horus/recordings``, else under ``~/.local/share``."""
+    """Where sessions are kept: ``$HORUS_RECORDINGS``, ``$XDG_DATA_HOME/horus/recordings`` or the same in ``~/.local/share``."""
     chosen = os.environ.get("HORUS_RECORDINGS")
     if chosen:
         return Path(chosen).expanduser()
@@ -82,11 +82,7 @@ def session_names() -> list[str]:
     folder = recordings_folder()
     if not folder.is_dir():
         return []
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if not entry.name.startswith(".") and entry.is_dir() and _scheduler_files(entry)
-    )
+    return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".") and _is_session(entry))
 
 
 def find_session(name: str) -> Session:
@@ -97,33 +93,65 @@ def find_session(name: str) -> Session:
     """
     from horus_core.recording.reader import Session
 
-    path = Path(name).expanduser()
-    if os.sep in name and path.exists():
+    path = _existing(name) if os.sep in name else None
+    if path is not None:
         return Session(path if path.is_dir() else path.parent)
     folder = recordings_folder() / name
-    if name in ("", ".", "..") or os.sep in name or not folder.is_dir():
+    if name in ("", ".", "..") or os.sep in name or _too_long(name) or not folder.is_dir():
         known = session_names()
         raise RecordingMissing(repr(name), f"'horus record list' shows what there is{closest(name, known)}")
     return Session(folder)
 
 
+def _existing(path: str) -> Path | None:
+    try:
+        found = Path(path).expanduser()
+        return found if found.exists() else None
+    except (RuntimeError, OSError):  # a home of nobody's, too long a name, a folder that may not be entered
+        return None
+
+
+def _too_long(name: str) -> bool:
+    return len(name.encode(errors="replace")) > 255
+
+
 def delete_session(name: str) -> bool:
-    """Deletes a session.
+    """Deletes a session, readable or not.
 
     Returns:
         Whether there was one.
 
     Raises:
         InvalidValue: no session can have such a name.
+        NotARecording: it is a folder of something else.
         SchedulerBusy: it is being recorded.
     """
+    folder = deletable_folder(name)
+    if folder is not None:
+        shutil.rmtree(folder)
+    return folder is not None
+
+
+def deletable_folder(name: str) -> Path | None:
+    """The folder of a session that may be deleted, None if there is none; raises as :func:`delete_session`."""
     folder = recordings_folder() / check_name(name)
     if not folder.is_dir() or folder.is_symlink():
-        return False
+        return None
+    names = os.listdir(folder)
+    if names and not any(FILE_NAME.match(each) for each in names):
+        raise NotARecording(str(folder), "a folder without recordings", "delete it yourself if you mean it")
     if any(is_being_written(path) for path in _scheduler_files(folder)):
         raise SchedulerBusy(f"cannot delete session {name!r}", "still recording it; stop that run first")
-    shutil.rmtree(folder)
-    return True
+    return folder
+
+
+def _is_session(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and bool(_scheduler_files(folder))
+    except FileNotFoundError:  # it was just deleted
+        return False
+    except PermissionError:  # it may be: whoever opens it is told
+        return True
 
 
 def _scheduler_files(folder: Path) -> list[Path]:

@@ -106,7 +106,7 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name, state, created, created_ns, duration, size: as in :class:`SessionOverview`.
-        tick_rate, first_tick, last_tick, ticks: of the graph.
+        tick_rate: of the graph; first_tick, last_tick, ticks: what of it is recorded.
         deterministic, seed: of the graph.
         nodes, topics: in the graph's order.
         messages: how many are there.
@@ -167,7 +167,7 @@ def overview(session: Session, count_messages: bool = False) -> SessionOverview:
     if count_messages:
         files = [file for node in session.senders for file in session.node_files(node, [])]
         messages = sum(seal.rows for file in files for seal in file.marks())
-    ticks = max(session.last_tick() - session.graph.first_tick + 1, 0)
+    ticks = max(session.last_tick() - session.first_tick() + 1, 0)
     return SessionOverview(
         name=session.name,
         state=session.state,
@@ -193,7 +193,8 @@ def summarize(session: Session) -> SessionSummary:
     """
     count = _Count(session)
     header, graph = session.header, session.graph
-    ticks = max(count.last_tick - graph.first_tick + 1, 0)
+    first_tick = session.first_tick()
+    ticks = max(count.last_tick - first_tick + 1, 0)
     duration = ticks / graph.tick_rate
     return SessionSummary(
         name=session.name,
@@ -203,7 +204,7 @@ def summarize(session: Session) -> SessionSummary:
         duration=duration,
         size=session.size(),
         tick_rate=graph.tick_rate,
-        first_tick=graph.first_tick,
+        first_tick=first_tick,
         last_tick=count.last_tick,
         ticks=ticks,
         deterministic=graph.deterministic,
@@ -279,7 +280,7 @@ class _Count:
         ends = {(lane.node, lane.topic): int(end) for lane, end in zip(lanes, self._ends, strict=True)}
         trimmed = "trim" in self.events
         for node in self._session.senders:
-            from_start = not trimmed and self._session.begins(node)
+            from_start = not trimmed and self._session.begins
             for lane in lanes:
                 if lane.node == node:
                     self.lanes[node, lane.topic] = LaneCount(lane.topic, node, from_start)

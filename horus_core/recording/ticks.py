@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 
 from horus_core.errors import RecordingDamaged
 from horus_core.recording.body import Body
@@ -73,6 +74,12 @@ def read_ticks(
             waiting = _Waiting(nodes)
     if waiting.rows:
         yield waiting.block(first_tick, last_tick)
+
+
+def tick_range(batch: pa.RecordBatch) -> tuple[int, int]:
+    """The first and the last tick of a batch of any file; it has rows."""
+    ticks = batch.column("tick").to_numpy()
+    return int(ticks.min()), int(ticks.max())
 
 
 class _Waiting:

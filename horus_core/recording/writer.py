@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from horus_core.recording.file import implied_names
 from horus_core.recording.format import EVENTS, MESSAGES, RECEIVED, STATUSES, TICKS, Header, mark, with_header
 from horus_core.recording.names import file_stem
 
@@ -35,13 +36,19 @@ class FileWriter:
         self.path = folder / f"{stem}@{header.id}{part}.arrow"
         self._schema = with_header(_SCHEMAS[header.kind], header)
         # pa.OSFile does not buffer: what write() returned from has reached the kernel, whatever happens to this process.
-        self._sink: Any = pa.OSFile(str(self.path), "wb")
-        os.chmod(self.path, 0o644)
+        unnamed = folder / f".{self.path.name}.new"
+        self._sink: Any = pa.OSFile(str(unnamed), "wb")
+        os.chmod(unnamed, 0o644)
         self._size = 0
-        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(unnamed, os.O_RDONLY | os.O_CLOEXEC)
         if header.kind == "scheduler":
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        self._writer: Any = pa.ipc.new_file(self._sink, self._schema, options=pa.ipc.IpcWriteOptions(compression=compression))
+        self._writer: Any = pa.ipc.new_file(
+            self._sink, self._schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+        )
+        # An empty batch, because the schema is written with the first one: with its name the file also has its header.
+        self.write(_empty_batch(header, _SCHEMAS[header.kind]), header.graph.first_tick, header.graph.first_tick - 1)
+        unnamed.rename(self.path)
 
     def write(self, batch: pa.RecordBatch, first: int, last: int) -> None:
         """Appends `batch`, whose ticks lie between `first` and `last`."""
@@ -63,6 +70,17 @@ class FileWriter:
         self._size = self.size()
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+def _empty_batch(header: Header, schema: pa.Schema) -> pa.RecordBatch:
+    names = implied_names(header)
+    columns = [
+        pa.DictionaryArray.from_arrays(pa.array([], type=column.type.index_type), names[column.name])
+        if column.name in names
+        else pa.array([], type=column.type)
+        for column in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def message_batch(

@@ -169,7 +169,11 @@ def _result(
     only_b = [name for name in nodes_b if name not in nodes_a]
     topics = [each for each in topics if each.messages_a or each.messages_b or each.node in {*nodes_a, *nodes_b}]
     in_both = [each for each, _ in ticks if each.node in nodes_a and each.node in nodes_b]
-    firsts = [tick for tick in [each.first_tick for each in in_both] + [each.first_tick for each in topics] if tick is not None]
+    firsts = [
+        tick
+        for tick in [each.first_tick for each in in_both] + [each.first_tick for each in topics]
+        if tick is not None
+    ]
     alike = all(not (each.only_a or each.only_b) for each in in_both) and all(topic.equal for topic in topics)
     return Comparison(
         a=a.name,

@@ -144,10 +144,8 @@ def place_name(path: Path) -> str:
 def _joined(path: Path, index: Callable[[int], str]) -> str:
     name = ""
     for step in path:
-        if isinstance(step, int):
-            name = (name or "value") + index(step)
-        else:
-            name = f"{name}.{step}" if name else step
+        separator = "." if name else ""
+        name = (name or "value") + index(step) if isinstance(step, int) else f"{name}{separator}{step}"
     return name or "value"
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from horus_core.recording.export.kinds import JSON, NOTHING, Kind, ListOf, arrow_type, kind_of_all, kind_of_array
 
-Values = np.ndarray | pa.Array | list[Any]  # numbers with a row each; texts or bytes; anything
+Values = Any  # a NumPy array of numbers, a pyarrow array of texts or bytes, or a list of anything: one item per row
 
 
 def kind_of_values(values: Values) -> Kind:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import reduce
 from typing import Any
 
 import msgspec
@@ -97,7 +96,10 @@ def _join_numbers(a: str, b: str) -> str:
 
 def join_all(kinds: Iterable[Kind]) -> Kind:
     """The kind that holds the values of all."""
-    return reduce(join, kinds, NOTHING)
+    found: Kind = NOTHING
+    for kind in kinds:
+        found = join(found, kind)
+    return found
 
 
 def kind_of(value: Any, depth: int = 0) -> Kind:

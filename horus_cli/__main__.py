@@ -1,0 +1,5 @@
+"""``python -m horus_cli``."""
+
+from horus_cli.main import main
+
+main()

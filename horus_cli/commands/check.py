@@ -1,0 +1,86 @@
+"""``horus check``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import json_option
+from horus_cli.script import ScriptCommand, ending, script_arguments
+
+if TYPE_CHECKING:
+    from horus_core.preview import GraphPreview, NodePreview
+    from horus_core.project import Project
+
+_LAGS = {0: "", 1: ", a tick later", -1: ", when it is done"}
+
+
+@click.command("check", cls=ScriptCommand)
+@click.argument("script", required=False, type=click.Path())
+@json_option()
+@click.pass_context
+def command(ctx: click.Context, script: str | None, as_json: bool) -> int:
+    """Check the project in this folder (horus.toml), or SCRIPT, and show its graph, without running it.
+
+    The script is executed up to where it would run the graph: what stands before that in it happens. Nodes are listed in the
+    order in which they run, with the core that they would be placed on, when their outputs are due, and who hears whom.
+    What stands behind -- is for the script.
+    """
+    from horus_core.launch import Launch, capture_graph
+    from horus_core.preview import preview
+    from horus_core.project import read_project, unknown_node
+
+    project = read_project(script or ".") if script is None or Path(script).is_dir() else None
+    path = project.script if project else Path(str(script))
+    launch = Launch(tick_rate=project.tick_rate, nodes=project.nodes) if project else Launch()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            found = preview(capture_graph(path, script_arguments(ctx), launch))
+    except BaseException as problem:
+        from horus_core.errors import UnknownNode
+
+        known = project is not None and isinstance(problem, UnknownNode) and problem.args[1] in project.nodes
+        code, said = ending(unknown_node(project, problem) if known else problem, path)  # type: ignore[arg-type]
+        show.complain(said or f"{path} ended before it ran a graph")
+        return code or 2
+    if as_json:
+        show.as_json(found)
+    else:
+        _print(found, project, path)
+    return 0
+
+
+def _print(found: GraphPreview, project: Project | None, script: Path) -> None:
+    if project is not None:
+        click.echo(f"{project.name} {project.version}".rstrip() + f": {script}, {show.rate(found.tick_rate)}")
+    else:
+        click.echo(f"{script}: {show.rate(found.tick_rate)}")
+    show.table(
+        (">", "node", ">rate", ">order", ">core", ">due after", "hears", "feeds"),
+        [
+            (
+                position,
+                node.name,
+                _when(node),
+                node.order,
+                node.core,
+                show.duration(node.deadline_ms / 1e3),
+                "; ".join(f"{each.topic} from {each.node}{_LAGS[each.lag]}" for each in node.hears) or "-",
+                ", ".join(node.feeds) or "-",
+            )
+            for position, node in enumerate(found.nodes)
+        ],
+    )
+    for note in found.notes:
+        click.echo(f"note: {note}")
+
+
+def _when(node: NodePreview) -> str:
+    if node.on:
+        return f"on {node.on}"
+    return show.rate(node.rate_hz) + (" compute" if node.compute else "")

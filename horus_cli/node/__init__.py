@@ -1,0 +1,1 @@
+"""``horus node``: one module per command."""

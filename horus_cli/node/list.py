@@ -1,0 +1,55 @@
+"""``horus node list``."""
+
+from __future__ import annotations
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import graph_option, json_option
+
+
+@click.command("list")
+@graph_option
+@json_option()
+def command(graph: str | None, as_json: bool) -> None:
+    """List the nodes of a running graph in its order: process, core, rate held, busy time, misses, restarts."""
+    from horus_core.observer import Observer
+    from horus_core.topic import find_graph
+
+    nodes = Observer(find_graph(graph)).look().nodes
+    if as_json:
+        show.as_json(nodes)
+        return
+    show.table(
+        (
+            "node",
+            "state",
+            ">pid",
+            ">core",
+            ">order",
+            ">rate",
+            ">held",
+            ">ticks",
+            ">busy p50",
+            ">p99",
+            ">misses",
+            ">restarts",
+        ),
+        [
+            (
+                node.name,
+                node.state,
+                node.pid,
+                "-" if node.core < 0 else node.core,
+                node.order,
+                show.rate(node.rate_hz),
+                show.rate(node.rate_held_hz),
+                node.ticks,
+                show.duration(node.busy_p50_ms / 1e3),
+                show.duration(node.busy_p99_ms / 1e3),
+                node.deadline_misses,
+                node.restarts,
+            )
+            for node in nodes
+        ],
+    )

@@ -1,0 +1,109 @@
+"""Shows a comparison of two sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from horus_cli import show
+
+if TYPE_CHECKING:
+    from horus_core.recording.compare import Comparison, TopicComparison
+
+
+def show_topics(found: Comparison, a: str, b: str) -> None:
+    """A row per topic, then a row per field that differs; `a` and `b` are what the two sessions are called."""
+    rows = [(each.topic, each.node, each.messages_a, each.messages_b, verdict(each, a, b)) for each in found.topics]
+    if rows:
+        show.table(["topic", "node", f">{a}", f">{b}", "content"], rows)
+    fields = [
+        (
+            topic.topic,
+            field.where if field.what != "undecodable" else "(does not decode)",
+            field.first_tick,
+            value_of(field.a, field.what, "b"),
+            value_of(field.b, field.what, "a"),
+            field.ticks,
+            "" if field.largest is None else f"{field.largest:g} in tick {field.largest_tick}",
+        )
+        for topic in found.topics
+        for field in topic.fields
+    ]
+    if fields:
+        click.echo()
+        show.table(["topic", "field", ">first tick", a, b, ">ticks", "largest difference"], fields)
+    for topic in found.topics:
+        if topic.more_fields:
+            click.echo(f"{topic.topic}: {topic.more_fields} further fields differ (--limit shows more)")
+
+
+def verdict(topic: TopicComparison, a: str, b: str) -> str:
+    """How the messages of a topic compare, in words."""
+    if topic.equal:
+        return "equal" if topic.messages_a else "no messages"
+    words = f"differs from tick {topic.first_tick}, in {count(topic.ticks, 'tick')}"
+    alone = [f"{found} only in {name}" for found, name in ((topic.only_a, a), (topic.only_b, b)) if found]
+    return ", ".join([words, *alone])
+
+
+def value_of(value: Any, what: str, missing_in: str) -> str:
+    """One side's value; ``-`` where it has none."""
+    if what == f"only in {missing_in}":
+        return "-"
+    return value if isinstance(value, str) and what != "value" else show.value(value)
+
+
+def show_ticks(found: Comparison, a: str, b: str) -> None:
+    """Nodes and ticks that only one side has."""
+    for name, nodes in ((a, found.nodes_only_a), (b, found.nodes_only_b)):
+        if nodes:
+            click.echo(f"only in {name}: {', '.join(f'node {show.one_line(node)}' for node in nodes)}")
+    for each in found.ticks:
+        alone = [
+            f"{count(ticks, 'tick')} only in {name}" for ticks, name in ((each.only_a, a), (each.only_b, b)) if ticks
+        ]
+        if alone:
+            click.echo(
+                f"node {show.one_line(each.node)} ran in {' and '.join(alone)}, the first of them {each.first_tick}"
+            )
+
+
+def show_timing(found: Comparison, a: str, b: str) -> None:
+    """How long nodes took; settings that are not the same."""
+    rows = [
+        (each.node, *(_pair(value) for value in (each.p50, each.p99, each.largest)), each.status_differs or "")
+        for each in found.timing
+    ]
+    if rows:
+        columns = ["node", "median", "99 %", "longest", ">late or failed in one only"]
+        show.table(columns, rows, title=f"Time per tick, {show.one_line(a)} / {show.one_line(b)} (not a difference)")
+    for setting in found.settings:
+        where = f"node {show.one_line(setting.node)}" if setting.node else "graph"
+        values = f"{show.value(_plain(setting.a))} / {show.value(_plain(setting.b))}"
+        click.echo(f"{where}: {setting.setting} is {values}")
+
+
+def _plain(value: Any) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(value)
+
+
+def show_damage(found: Comparison) -> None:
+    """What could not be read, on stderr."""
+    for line in (*found.damage_a, *found.damage_b):
+        show.complain(show.one_line(line))
+
+
+def count(number: int, noun: str) -> str:
+    """``1 tick``, ``2 ticks``.
+
+    >>> count(1, "tick"), count(12000, "tick")
+    ('1 tick', '12,000 ticks')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _pair(values: tuple[int, int]) -> str:
+    return " / ".join(show.duration(value / 1e9) for value in values)

@@ -1,0 +1,60 @@
+"""``horus record export``: messages as a table for other programs."""
+
+from __future__ import annotations
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import json_option
+from horus_cli.record.options import nodes_option, range_options, session_argument, topics_option
+
+FORMATS = ("csv", "parquet", "jsonl", "arrow")
+
+
+@click.command("export")
+@session_argument()
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    metavar="FILE",
+    help="Where to write: a file, or a folder (it ends in / or is there), which gets a file per topic.",
+)
+@click.option(
+    "--format", "-f", "format_", type=click.Choice(FORMATS), help="By default what FILE ends in; a folder needs it."
+)
+@nodes_option("Export what these nodes sent only.")
+@topics_option("Export these topics only.")
+@range_options("Export")
+@click.option("--wide", is_flag=True, help="One row per tick, with a column per topic and field.")
+@json_option()
+def command(
+    session: str,
+    output: str,
+    format_: str | None,
+    nodes: list[str] | None,
+    topics: list[str] | None,
+    start_tick: int | None,
+    stop_tick: int | None,
+    wide: bool,
+    as_json: bool,
+) -> None:
+    """Write the messages of SESSION as a table: a row per message with tick, time, node, topic and a column per field.
+
+    Nested names are joined with dots, arrays become lists. pandas, polars and duckdb read all four formats.
+    """
+    from horus_core.recording.export import export
+    from horus_core.recording.sessions import find_session
+
+    report = export(find_session(session), output, format_, nodes, topics, start_tick, stop_tick, wide)
+    for line in report.damage:
+        show.complain(show.one_line(line))
+    if report.undecodable:
+        show.complain(f"{report.undecodable:,} messages do not decode; their fields are empty")
+    if as_json:
+        show.as_json(report)
+        return
+    for file in report.files:
+        click.echo(
+            f"wrote {show.one_line(file.path)}: {file.rows:,} rows, {len(file.columns)} columns, {show.size(file.size)}"
+        )

@@ -1,0 +1,118 @@
+"""``horus record inject``: live nodes against recorded ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import json_option
+from horus_cli.record.options import (
+    names_option,
+    nodes_option,
+    override_option,
+    range_options,
+    record_options,
+    session_argument,
+    speed_option,
+    split_override,
+)
+
+if TYPE_CHECKING:
+    from horus_core.inject import InjectionResult
+
+
+@click.command("inject")
+@session_argument()
+@nodes_option("Replay these nodes; the script's others run live.")
+@names_option("--all-but", "node", "C", "Run these nodes live, replay all others.")
+@click.option(
+    "--script",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Whose nodes run live; by default the script that SESSION was recorded from.",
+)
+@speed_option
+@range_options("Replay")
+@override_option
+@record_options("the run")
+@click.option("--check", is_flag=True, help="End with exit code 1 if a live node sent something else.")
+@json_option()
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]...")
+def command(
+    session: str,
+    nodes: list[str] | None,
+    all_but: list[str] | None,
+    script: str | None,
+    speed: float | None,
+    start_tick: int | None,
+    stop_tick: int | None,
+    overrides: tuple[str, ...],
+    record: str | None,
+    overwrite: bool,
+    check: bool,
+    as_json: bool,
+    arguments: tuple[str, ...],
+) -> int:
+    """Replay some nodes of SESSION and run a script's others live in the same graph, on the recorded input.
+
+    In the end it says which topics of the live nodes are equal to what was recorded, and from which tick on the others are
+    not. ARGS are the script's arguments.
+    """
+    if (nodes is None) == (all_but is None):
+        raise click.UsageError("Give either --nodes (what is replayed) or --all-but (what runs live).")
+    from horus_cli.record.player import Player
+    from horus_cli.record.replay import remark
+    from horus_core.inject import prepare
+    from horus_core.recording.sessions import find_session
+    from horus_core.replay import check_range
+
+    found = find_session(session)
+    first, last = check_range(found, start_tick, stop_tick)
+    injection = prepare(found, nodes, all_but, script, arguments)
+    scheduler = injection.scheduler
+    scheduler.start_at_tick(first)
+    if stop_tick is not None:
+        scheduler.stop_at_tick(stop_tick)
+    if speed is not None:
+        scheduler.set_replay_speed(speed)
+    for text in overrides:
+        scheduler.set_replay_override(*split_override(found, text, injection.replayed))
+    remark(found, last)
+    for line in injection.remarks():
+        show.complain(show.one_line(line))
+    player = Player(found.name, first, found.graph.tick_rate, 1.0 if speed is None else speed, quiet=as_json)
+    with player:
+        result = injection.run(record, overwrite, player.print, player.started, player.ended)
+    if as_json:
+        show.as_json(result)
+    else:
+        _show(result)
+    if result.failure:
+        show.complain(result.failure)
+    return 1 if result.failure or (check and result.equal is False) else 0
+
+
+def _show(result: InjectionResult) -> None:
+    from horus_cli.record import differences
+
+    show.facts(
+        {
+            "replayed": ", ".join(result.replayed),
+            "live": f"{', '.join(result.live)} of {result.script}",
+            "ticks": f"{result.first_tick} to {result.last_tick}",
+            **({"recorded as": result.recorded_as} if result.recorded_as else {}),
+        }
+    )
+    click.echo()
+    found = result.comparison
+    if found is None:
+        click.echo("nothing to compare: no live node was recorded")
+        return
+    differences.show_damage(found)
+    differences.show_ticks(found, "recorded", "live")
+    differences.show_topics(found, "recorded", "live")
+    click.echo()
+    click.echo(
+        "the live nodes sent what was recorded" if result.equal else f"different from tick {found.first_tick} on"
+    )

@@ -1,0 +1,63 @@
+"""``horus record repair``: makes a session whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import json_option
+from horus_cli.record.differences import count
+from horus_cli.record.options import session_argument
+
+if TYPE_CHECKING:
+    from horus_core.recording.repair import FileRepair, RepairReport
+
+
+@click.command("repair")
+@session_argument()
+@json_option()
+def command(session: str, as_json: bool) -> None:
+    """Make the files of SESSION whole that were cut short or damaged, and say what is kept and what is lost.
+
+    Every batch that reads is kept. Bytes that do not read go to the folder "damaged" in the session.
+    """
+    from horus_core.recording.repair import repair
+    from horus_core.recording.sessions import find_session
+
+    report = repair(find_session(session))
+    if as_json:
+        show.as_json(report)
+        return
+    for line in report.left_alone:
+        show.complain(show.one_line(line))
+    for file in report.files:
+        _show_file(file)
+    click.echo(_result(report))
+
+
+def _show_file(file: FileRepair) -> None:
+    held = f"ticks {file.first_tick} to {file.last_tick}" if file.rows else "nothing"
+    click.echo(f"{show.one_line(file.path)}: kept {count(file.rows, 'row')}, {held}")
+    for lost in file.lost:
+        words = [show.one_line(lost.what)]
+        if lost.bytes:
+            words.append(f"{show.size(lost.bytes)} kept as {show.one_line(lost.saved_as)}")
+        if lost.seconds:
+            words.append(f"at most {show.duration(lost.seconds)} lost")
+        click.echo(f"  {'; '.join(words)}")
+
+
+def _result(report: RepairReport) -> str:
+    if not report.files:
+        return f"{report.session} is whole: {count(report.untouched, 'file')}, nothing to repair"
+    lost = (
+        f"{count(report.lost_messages, 'message')} missing"
+        if report.lost_messages
+        else "no message missing between others"
+    )
+    return (
+        f"{report.session} is whole again: {count(report.ticks, 'tick')}, {count(report.messages, 'message')}, {lost}; "
+        f"{count(report.untouched, 'file')} needed nothing"
+    )

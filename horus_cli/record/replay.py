@@ -1,0 +1,129 @@
+"""``horus record replay``: plays a session back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import json_option
+from horus_cli.record.options import (
+    names_option,
+    override_option,
+    range_options,
+    record_options,
+    session_argument,
+    speed_option,
+    split_override,
+    topics_option,
+)
+
+if TYPE_CHECKING:
+    from horus_core.recording.playback import Sent
+    from horus_core.recording.reader import Session
+
+
+@click.command("replay")
+@session_argument()
+@speed_option
+@range_options("Replay")
+@click.option("--loop", is_flag=True, help="Start over when the recording ends, until you stop it.")
+@override_option
+@topics_option("Replay these topics only.")
+@names_option("--echo", "topic", "TOPIC", "Print the values on TOPIC, with their ticks.")
+@record_options("the replay")
+@json_option()
+def command(
+    session: str,
+    speed: float | None,
+    start_tick: int | None,
+    stop_tick: int | None,
+    loop: bool,
+    overrides: tuple[str, ...],
+    topics: list[str] | None,
+    echo: list[str] | None,
+    record: str | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Play SESSION back: every recorded node sends again what it sent, tick for tick.
+
+    At a terminal, space pauses, the right arrow steps a tick, up and down change the speed, and q ends. Other programs see
+    the topics of a replay as they see those of any graph: horus topic echo, horus.Topic(...).
+    """
+    from horus_cli.record.player import Player
+    from horus_core.launch import Launch, launched
+    from horus_core.recording.sessions import find_session
+    from horus_core.replay import check_range
+    from horus_core.scheduler import Scheduler
+
+    found = find_session(session)
+    scheduler = Scheduler.replay_from(found.folder, name=found.name)
+    if start_tick is not None:
+        scheduler.start_at_tick(start_tick)
+    if stop_tick is not None:
+        scheduler.stop_at_tick(stop_tick)
+    if speed is not None:
+        scheduler.set_replay_speed(speed)
+    if topics is not None:
+        scheduler.set_replay_topics(topics)
+    replaced = {}
+    for text in overrides:
+        node, topic, value = split_override(found, text)
+        scheduler.set_replay_override(node, topic, value)
+        replaced[node, topic] = value
+    scheduler.set_replay_loop(loop)
+    first, last = check_range(found, start_tick, stop_tick)
+    remark(found, last)
+    values = None
+    if echo:
+        from horus_core.recording.playback import playback
+
+        values = rounds(lambda: playback(found, echo, first, last, [], replaced), last - first + 1 if loop else None)
+    player = Player(found.name, first, found.graph.tick_rate, 1.0 if speed is None else speed, values, quiet=as_json)
+    launch = Launch(record=record, overwrite=overwrite, output=player.print, started=player.started, ended=player.ended)
+    with player, launched(launch):
+        scheduler.run()
+    files = scheduler.stop_recording() if scheduler.is_recording() else []
+    told = {
+        "session": found.name,
+        "first_tick": first,
+        "last_tick": scheduler.current_tick() - 1,
+        "ticks": scheduler.current_tick() - first,
+        "seconds": player.seconds,
+        "recorded_as": record_name(files),
+    }
+    if as_json and not echo:
+        show.as_json(told)
+        return
+    what = f"ticks {first} to {told['last_tick']}" if told["ticks"] else "no tick"
+    kept = f"; recorded as {told['recorded_as']}" if files else ""
+    click.echo(f"replayed {found.name}: {what} in {show.duration(player.seconds)}{kept}", err=bool(echo))
+
+
+def remark(session: Session, last_tick: int) -> None:
+    """Says what a person should know who replays `session` up to `last_tick`."""
+    if session.state == "running":
+        show.complain(f"{session.name} is still being recorded; it is replayed up to tick {last_tick}")
+    elif session.state == "recovered":
+        show.complain(f"{session.name} was not closed; it is replayed up to where it reads, tick {last_tick}")
+
+
+def record_name(files: list[str]) -> str:
+    """The session that `files` are of, '' if there are none."""
+    from pathlib import Path
+
+    return Path(files[0]).parent.name if files else ""
+
+
+def rounds(play: Callable[[], Iterator[Sent]], ticks: int | None) -> Iterator[Sent]:
+    """What `play` gives; with `ticks`, over and over, each time that many ticks later."""
+    shift, any_sent = 0, True
+    while any_sent:
+        any_sent = False
+        for sent in play():
+            any_sent = ticks is not None
+            yield sent._replace(tick=sent.tick + shift)
+        shift += ticks or 0

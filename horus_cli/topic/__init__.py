@@ -1,0 +1,1 @@
+"""``horus topic``: one module per command."""

@@ -1,0 +1,41 @@
+"""``horus topic echo``."""
+
+from __future__ import annotations
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import duration_option, graph_option, json_option, topic_argument, while_alive
+
+
+@click.command("echo")
+@topic_argument
+@graph_option
+@click.option("--count", "-n", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
+@duration_option
+@click.option("--latest", is_flag=True, help="Begin with the last message that there is.")
+@json_option("Print a line of JSON per message.")
+def command(
+    topic: str, graph: str | None, count: int | None, duration: float | None, latest: bool, as_json: bool
+) -> None:
+    """Print the messages of TOPIC as they come, until Ctrl-C or the end of the graph.
+
+    A line is: tick, node, value. Of large arrays and byte strings only type and size are shown; --json has all of them.
+    """
+    from horus_core.observer import Tap
+    from horus_core.topic import find_graph
+
+    tap = Tap(find_graph(graph), topic, latest)
+    left = count
+    for _ in while_alive(lambda: tap.alive, duration):
+        for message in tap.messages()[:left]:
+            if as_json:
+                facts = {"topic": topic, "node": message.node, "tick": message.tick, "time_ns": message.time_ns}
+                show.as_json_line({**facts, "size": message.size, "value": show.plain(message.value)})
+            else:
+                click.echo(f"{message.tick}  {message.node}  {show.value(message.value)}")
+            left = None if left is None else left - 1
+        if left == 0:
+            break
+    if tap.missed:
+        show.complain(f"{tap.missed} messages came too fast to be shown")

@@ -1,0 +1,36 @@
+"""``horus topic list``."""
+
+from __future__ import annotations
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import graph_option, json_option
+
+
+@click.command("list")
+@graph_option
+@json_option()
+def command(graph: str | None, as_json: bool) -> None:
+    """List the topics of a running graph: types, who publishes, who subscribes, messages so far, and their rate."""
+    from horus_core.observer import Observer
+    from horus_core.topic import find_graph
+
+    topics = Observer(find_graph(graph)).look().topics
+    if as_json:
+        show.as_json(topics)
+        return
+    show.table(
+        ("topic", "type", "publishers", "subscribers", ">messages", ">rate"),
+        [
+            (
+                topic.name,
+                topic.type or "any",
+                ", ".join(topic.publishers) or "-",
+                ", ".join(topic.subscribers) or "-",
+                topic.messages,
+                show.rate(topic.rate_hz),
+            )
+            for topic in topics
+        ],
+    )

@@ -1,0 +1,300 @@
+"""Makes sessions out of sessions: a range of ticks of one, or the nodes of two. Renames, and clears old ones away."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from horus_core.errors import OutputFailed, RecordingExists, ReplayRange, SchedulerBusy, SessionsConflict
+from horus_core.recording.file import Damage
+from horus_core.recording.format import TICKS
+from horus_core.recording.header import GraphRecord, Header, LaneRecord
+from horus_core.recording.messages import within
+from horus_core.recording.names import file_stem
+from horus_core.recording.reader import Session
+from horus_core.recording.sessions import check_name, new_session_folder, recordings_folder
+from horus_core.recording.ticks import tick_range
+from horus_core.recording.writer import FileWriter, event_batch
+
+Event = tuple[int, int, str, str, dict[str, Any]]  # see event_batch
+_KEPT_FOLDERS = ("source", "logs")
+
+
+class EditReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was made of others.
+
+    Attributes:
+        session: its name; folder: where it is.
+        first_tick, last_tick: what it holds.
+        messages: how many.
+        damage: what could not be read, and so is not in it.
+    """
+
+    session: str
+    folder: str
+    first_tick: int
+    last_tick: int
+    messages: int
+    damage: list[str]
+
+
+def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: int | None = None) -> EditReport:
+    """Makes a session of a range of ticks: the jobs of these ticks and what they sent, with logs and script.
+
+    Args:
+        session: see :func:`horus_core.recording.sessions.find_session`.
+        name: of the new one, see :func:`horus_core.recording.sessions.check_name`.
+        start_tick, stop_tick: the first and the last tick; by default those of the session.
+
+    Raises:
+        SchedulerBusy: it is being recorded.
+        ReplayRange: it does not hold these ticks.
+        InvalidValue, RecordingExists, OutputFailed: the new session cannot have that name, or cannot be written.
+
+    >>> trim(find_session("monday"), "the_bug", 1000, 1400).messages  # doctest: +SKIP
+    802
+    """
+    _refuse_running(session, "trim")
+    first, last = session.first_tick(), session.last_tick()
+    start, stop = first if start_tick is None else start_tick, last if stop_tick is None else stop_tick
+    if not first <= start <= stop <= last:
+        raise ReplayRange(f"cannot trim {session.name!r} to ticks {start} to {stop}", first, last)
+    graph = msgspec.structs.replace(session.graph, first_tick=start)
+    damage, messages = list(session.damage), 0
+    with _new_session(name, session.header, graph) as (folder, header):
+        for kind, node in _files(session):
+            writer = FileWriter(folder, msgspec.structs.replace(header, kind=kind, node=node))
+            for batch in session.batches(file_stem(node) if node else kind, damage, start, stop):
+                rows = _rows_within(batch, start, stop)
+                _write(writer, rows)
+                messages += rows.num_rows if node else 0
+            if kind == "events":
+                writer.write(*event_batch(_trim_events(session, start, stop)))
+            writer.close()
+        _keep_folders(session, folder)
+    return _report(header, start, stop, messages, damage)
+
+
+def _trim_events(session: Session, first: int, last: int) -> list[Event]:
+    now = time.time_ns()
+    detail = {"session": session.name, "first": first, "last": last}
+    return [(now, last, "", "trim", detail), (now, last, "", "end", {"reason": "trim"})]
+
+
+def merge(a: Session, b: Session, name: str) -> EditReport:
+    """Makes a session with the nodes of both, tick by tick.
+
+    Args:
+        a, b: sessions whose graphs have the same tick rate and no node in common. Seed, script and clock are those of `a`.
+        name: of the new one.
+
+    Raises:
+        SchedulerBusy: one is being recorded.
+        SessionsConflict: they do not go together.
+        InvalidValue, RecordingExists, OutputFailed: the new session cannot have that name, or cannot be written.
+    """
+    _refuse_running(a, "merge")
+    _refuse_running(b, "merge")
+    _check_mergeable(a, b)
+    graph = _merged_graph(a.graph, b.graph)
+    damage, messages = [*a.damage, *b.damage], 0
+    with _new_session(name, a.header, graph) as (folder, header):
+        lanes = _lane_places(graph, b.graph)
+        writer = FileWriter(folder, msgspec.structs.replace(header, kind="scheduler"))
+        rows_a = (_ticks(batch, graph, None) for batch in a.batches("scheduler", damage))
+        rows_b = (_ticks(batch, graph, lanes) for batch in b.batches("scheduler", damage))
+        for batch in _by_tick(rows_a, rows_b):
+            _write(writer, batch)
+        writer.close()
+        for node, session in _owners(a, b).items():
+            writer = FileWriter(folder, msgspec.structs.replace(header, kind="node", node=node))
+            for batch in session.batches(file_stem(node), damage):
+                _write(writer, batch)
+                messages += batch.num_rows
+            writer.close()
+        writer = FileWriter(folder, msgspec.structs.replace(header, kind="events"))
+        for batch in _by_tick(a.batches("events", damage), b.batches("events", damage)):
+            _write(writer, batch)
+        writer.write(*event_batch([(time.time_ns(), graph.first_tick, "", "merge", {"sessions": [a.name, b.name]})]))
+        writer.close()
+        for session in (b, a):
+            _keep_folders(session, folder)
+    return _report(header, graph.first_tick, max(a.last_tick(), b.last_tick()), messages, damage)
+
+
+def rename(session: Session, new: str) -> Path:
+    """Gives a session another name.
+
+    Args:
+        session: which.
+        new: its new name.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        SchedulerBusy: it is being recorded.
+        InvalidValue, RecordingExists: it cannot have that name.
+    """
+    _refuse_running(session, "rename")
+    target = session.folder.parent / check_name(new)
+    if target.exists() or target.is_symlink():
+        raise RecordingExists(target.name)
+    try:
+        session.folder.rename(target)
+    except OSError as problem:
+        raise OutputFailed(str(target), problem.strerror or str(problem)) from None
+    return target
+
+
+def _refuse_running(session: Session, verb: str) -> None:
+    if session.state == "running":
+        raise SchedulerBusy(f"cannot {verb} session {session.name!r}", "still recording it; stop that run first")
+
+
+@contextmanager
+def _new_session(name: str, header: Header, graph: GraphRecord) -> Iterator[tuple[Path, Header]]:
+    """A folder to write a session into, which becomes the session `name` if all goes well and is gone otherwise."""
+    final = new_session_folder(name)
+    folder = final.with_name(f".{final.name}.{os.getpid()}")
+    try:
+        folder.mkdir()
+        yield folder, msgspec.structs.replace(header, session=final.name, id=secrets.token_hex(4), part=0, graph=graph)
+        folder.rename(final)
+    except BaseException as problem:
+        shutil.rmtree(folder, ignore_errors=True)
+        final.rmdir()
+        if isinstance(problem, (OSError, pa.ArrowException)) and not isinstance(problem, OutputFailed):
+            raise OutputFailed(str(final), getattr(problem, "strerror", None) or str(problem)) from None
+        raise
+
+
+def _report(header: Header, first: int, last: int, messages: int, damage: list[Damage]) -> EditReport:
+    return EditReport(
+        session=header.session,
+        folder=str(recordings_folder() / header.session),
+        first_tick=first,
+        last_tick=last,
+        messages=messages,
+        damage=[str(each) for each in dict.fromkeys(damage)],
+    )
+
+
+def _files(session: Session) -> list[tuple[str, str]]:
+    return [("scheduler", ""), *(("node", node) for node in _senders(session)), ("events", "")]
+
+
+def _senders(session: Session) -> list[str]:
+    return [node for node in session.senders if session.node_files(node, [])]
+
+
+def _rows_within(batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
+    chosen = within(batch.column("tick").to_numpy(), first, last)
+    return batch if chosen.all() else batch.filter(pa.array(chosen))
+
+
+def _write(writer: FileWriter, batch: pa.RecordBatch) -> None:
+    if batch.num_rows:
+        writer.write(batch, *tick_range(batch))
+
+
+def _keep_folders(session: Session, folder: Path) -> None:
+    """Copies script and logs; regular files only."""
+    for name in _KEPT_FOLDERS:
+        place = session.folder / name
+        if place.is_symlink() or not place.is_dir():
+            continue
+        (folder / name).mkdir(exist_ok=True)
+        for path in place.iterdir():
+            if path.is_file() and not path.is_symlink():
+                shutil.copyfile(path, folder / name / path.name)
+
+
+def _check_mergeable(a: Session, b: Session) -> None:
+    def refuse(why: str) -> None:
+        raise SessionsConflict(a.name, b.name, why)
+
+    if a.graph.tick_rate != b.graph.tick_rate:
+        refuse(f"their tick rates are {a.graph.tick_rate:g} and {b.graph.tick_rate:g} Hz")
+    common = sorted((a.nodes.keys() & b.nodes.keys()) | (_publishers(a) & _publishers(b)))
+    if common:
+        refuse(f"both have {', '.join(map(repr, common))}")
+    types = {lane.topic: lane.type for lane in a.graph.lanes}
+    for lane in b.graph.lanes:
+        known = types.get(lane.topic, lane.type)
+        if known != lane.type:
+            refuse(f"topic {lane.topic!r} is {known or 'untyped'} in one and {lane.type or 'untyped'} in the other")
+
+
+def _publishers(session: Session) -> set[str]:
+    """Who has sent anything."""
+    files = {node: session.node_files(node, []) for node in session.senders}
+    return {node for node, parts in files.items() if any(seal.rows for part in parts for seal in part.marks())}
+
+
+def _owners(a: Session, b: Session) -> dict[str, Session]:
+    """Which session has the messages of each node."""
+    found = {node: session for session in (b, a) for node in _senders(session)}
+    return found | dict.fromkeys(_publishers(b), b)
+
+
+def _merged_graph(a: GraphRecord, b: GraphRecord) -> GraphRecord:
+    lanes = list(dict.fromkeys([*a.lanes, *b.lanes]))
+    return msgspec.structs.replace(
+        a,
+        first_tick=min(a.first_tick, b.first_tick),
+        deterministic=a.deterministic and b.deterministic,
+        nodes=[*a.nodes, *b.nodes],
+        lanes=lanes,
+    )
+
+
+def _lane_places(graph: GraphRecord, part: GraphRecord) -> np.ndarray:
+    """For each lane of `part` its place among those of `graph`."""
+    places: dict[LaneRecord, int] = {lane: place for place, lane in enumerate(graph.lanes)}
+    return np.array([places[lane] for lane in part.lanes], dtype=np.int16)
+
+
+def _ticks(batch: pa.RecordBatch, graph: GraphRecord, lanes: np.ndarray | None) -> pa.RecordBatch:
+    """A batch of tick rows with the names and, if given, the lanes of another graph."""
+    names = [node.name for node in graph.nodes]
+    own = np.array([names.index(name) for name in batch.column("node").dictionary.to_pylist()], dtype=np.int16)
+    nodes = own[batch.column("node").indices.to_numpy()]
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns["node"] = pa.DictionaryArray.from_arrays(pa.array(nodes), pa.array(names, type=pa.string()))
+    if lanes is not None and len(lanes):
+        received = columns["received"]
+        items = received.flatten()
+        fields = [items.field(place) for place in range(4)]
+        fields[0] = pa.array(lanes[fields[0].to_numpy()])
+        kind = TICKS.field("received").type
+        moved = pa.StructArray.from_arrays(fields, fields=[kind.value_type.field(place) for place in range(4)])
+        columns["received"] = pa.ListArray.from_arrays(received.offsets, moved, type=kind)
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=TICKS)
+
+
+def _by_tick(a: Iterator[pa.RecordBatch], b: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches of both, those with earlier ticks first."""
+    waiting = {side: batch for side in (a, b) if (batch := next(side, None)) is not None}
+    while waiting:
+        side = min(waiting, key=lambda side: _first(waiting[side]))
+        yield waiting[side]
+        following = next(side, None)
+        if following is None:
+            del waiting[side]
+        else:
+            waiting[side] = following
+
+
+def _first(batch: pa.RecordBatch) -> int:
+    return tick_range(batch)[0] if batch.num_rows else -1

@@ -1,0 +1,108 @@
+"""The daemon's lock and its two sockets.
+
+The lock comes first: binding an ``ipc://`` path that another live process has bound would take it over without a word. Who has
+the lock may remove whatever lies at the sockets' paths. The lock goes with the process that holds it, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+
+import zmq
+
+from horus_daemon.client_to_daemon import REQUEST_MOST
+from horus_daemon.errors import DaemonRuns
+from horus_daemon.places import Places
+
+LOCK_SECONDS = 0.5  # a daemon that is just ending still has it
+_FRAME_MOST = 16 * REQUEST_MOST  # bytes; a client that sends more in one frame is cut off by zmq
+_REQUESTS_QUEUED = 100
+_EVENTS_QUEUED = 10_000  # per subscriber; one that is further behind loses events
+_LINGER_MS = 200
+
+
+class Lock:
+    """That there is one daemon.
+
+    Args:
+        places: its folders; they exist.
+
+    Raises:
+        DaemonRuns: another process has the lock.
+    """
+
+    def __init__(self, places: Places, seconds: float = LOCK_SECONDS) -> None:
+        # Close-on-exec: no graph inherits it.
+        self._descriptor = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(0.02)
+                    continue
+                holder = os.pread(self._descriptor, 20, 0)
+                os.close(self._descriptor)
+                raise DaemonRuns(int(holder) if holder.strip().isdigit() else 0, str(places.runtime)) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Lets the next daemon have it. The file stays: removing it would let two daemons lock two files of one name."""
+        os.close(self._descriptor)
+
+
+class Sockets:
+    """The sockets, bound; the caller holds the lock.
+
+    Attributes:
+        control: ROUTER, for requests.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._context = zmq.Context()
+        self.control = self._bound(zmq.ROUTER, places.control, _REQUESTS_QUEUED)
+        self._events = self._bound(zmq.PUB, places.events, _EVENTS_QUEUED)
+
+    def _bound(self, kind: int, path: os.PathLike[str], queued: int) -> zmq.Socket[bytes]:
+        bound: zmq.Socket[bytes] = self._context.socket(kind)
+        bound.setsockopt(zmq.LINGER, _LINGER_MS)
+        bound.setsockopt(zmq.MAXMSGSIZE, _FRAME_MOST)
+        bound.setsockopt(zmq.RCVHWM, queued)
+        bound.setsockopt(zmq.SNDHWM, queued)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        bound.bind(f"ipc://{os.fspath(path)}")
+        os.chmod(path, self._places.socket_mode)
+        return bound
+
+    def receive(self) -> tuple[bytes, list[bytes]] | None:
+        """A client's address and the frames it sent, None if nothing has arrived."""
+        try:
+            address, *frames = self.control.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+        return address, frames
+
+    def answer(self, address: bytes, data: bytes) -> None:
+        """Sends an answer; one to a client that has gone, or does not read, is dropped."""
+        with contextlib.suppress(zmq.ZMQError):
+            self.control.send_multipart([address, data], zmq.NOBLOCK)
+
+    def publish(self, subject: bytes, data: bytes) -> None:
+        """Sends an event to all who want it; it never waits for any."""
+        with contextlib.suppress(zmq.ZMQError):
+            self._events.send_multipart([subject, data], zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """Closes both, and removes them from the file system."""
+        self._context.destroy(linger=_LINGER_MS)
+        for path in (self._places.control, self._places.events):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
