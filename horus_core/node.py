@@ -271,14 +271,22 @@ def adopt_node(spec: NodeSpec) -> Node:
 
 
 def takes_node(callback: Callback, arguments: int) -> bool:
-    """Whether `callback` takes `arguments` positional arguments rather than one fewer."""
+    """Whether `callback` wants `arguments` positional arguments rather than one fewer.
+
+    A parameter with a default is its owner's (``lambda each=each: ...``), unless it is the first and called ``node``.
+    """
     try:
+        parameters = list(inspect.signature(callback).parameters.values())
         inspect.signature(callback).bind(*range(arguments))
     except TypeError:
         return False
     except ValueError:  # a builtin without a signature
         return True
-    return True
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return True
+    required = [each for each in positional if each.default is each.empty]
+    return len(required) == arguments or positional[0].name == "node"
 
 
 def checked_rate(what: str, rate: Any) -> float:

@@ -11,9 +11,10 @@ import io
 import pickle
 import sys
 import types
+import typing
 import uuid
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import cloudpickle
@@ -27,18 +28,28 @@ _structs_by_id: dict[str, type] = {}
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc,unused-ignore]
+    def __init__(self, into: io.BytesIO) -> None:
+        super().__init__(into, protocol=pickle.HIGHEST_PROTOCOL)
+        self._structs: set[type] = set()  # that this pickle holds, or is about to
+
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, type) and issubclass(value, msgspec.Struct) and _lives_in_script(value):
-            return _by_definition(value)
+            return _by_definition(value, self._structs)
+        if isinstance(value, msgspec.Meta):
+            return _meta, ({name: found for name in _META if (found := getattr(value, name)) is not None},)
         if isinstance(value, io.IOBase) and value not in (sys.stdout, sys.stderr, sys.stdin):
             raise pickle.PicklingError(f"an open file ({getattr(value, 'name', '?')!r})")
         return super().reducer_override(value)
 
 
+def _meta(given: dict[str, Any]) -> msgspec.Meta:
+    return msgspec.Meta(**given)
+
+
 def dump(value: Any) -> bytes:
     """`value` as bytes for :func:`load` in another process; raises whatever does not pickle."""
     into = io.BytesIO()
-    _Pickler(into, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    _Pickler(into).dump(value)
     return into.getvalue()
 
 
@@ -85,52 +96,130 @@ def _lives_in_script(kind: type) -> bool:
     return found is not kind
 
 
-def _by_definition(kind: type) -> tuple[Callable[..., type], tuple[Any, ...]]:
-    if kind not in _struct_ids:
-        _struct_ids[kind] = uuid.uuid4().hex
+def _by_definition(kind: type, under_way: set[type]) -> tuple[Any, ...]:
+    """How to rebuild a Struct class: its fields first, then what may refer to the class itself (methods, constants)."""
+    identity = _struct_ids.setdefault(kind, uuid.uuid4().hex)
     config = kind.__struct_config__  # type: ignore[attr-defined]
-    options = {
-        name: getattr(config, name)
-        for name in ("frozen", "eq", "order", "array_like", "gc", "tag", "tag_field", "omit_defaults", "repr_omit_defaults",
-                     "forbid_unknown_fields", "weakref", "dict", "cache_hash")
-    }  # fmt: skip
-    fields = []
-    for each in msgspec.structs.fields(kind):
-        if each.default is not msgspec.NODEFAULT:
-            fields.append((each.name, each.type, msgspec.field(default=each.default, name=each.encode_name)))
-        elif each.default_factory is not msgspec.NODEFAULT:
-            fields.append(
-                (each.name, each.type, msgspec.field(default_factory=each.default_factory, name=each.encode_name))
-            )
-        else:
-            fields.append((each.name, each.type, msgspec.field(name=each.encode_name)))
-    own = {
+    options = {name: getattr(config, name) for name in _STRUCT_OPTIONS}
+    own = vars(kind).get("__annotations__", {})
+    positional = set(kind.__match_args__)  # type: ignore[attr-defined]
+    under_way.add(kind)
+    fields = [
+        (
+            each.name,
+            _without_cycles(each.type, under_way),
+            each.default is not msgspec.NODEFAULT,
+            None if each.default is msgspec.NODEFAULT else each.default,
+            None if each.default_factory is msgspec.NODEFAULT else each.default_factory,
+            each.encode_name,
+            each.name not in positional,
+        )
+        for each in msgspec.structs.fields(kind)
+        if each.name in own
+    ]
+    names = {each[0] for each in fields}
+    rest = {
         name: value
         for name, value in vars(kind).items()
-        if isinstance(value, (types.FunctionType, property, classmethod, staticmethod)) and not _of_msgspec(name)
+        if name not in names and name not in _MADE_BY_MSGSPEC and not isinstance(value, types.MemberDescriptorType)
     }
-    return _defined_struct, (_struct_ids[kind], kind.__name__, fields, kind.__module__, kind.__doc__, options, own)
+    bases = tuple(base for base in kind.__bases__ if base is not msgspec.Struct)
+    arguments = (identity, kind.__name__, kind.__qualname__, bases, fields, options, "__post_init__" in rest)
+    return _defined_struct, arguments, rest, None, None, _complete_struct
 
 
-def _of_msgspec(name: str) -> bool:
-    return name in vars(msgspec.Struct) and name != "__post_init__"
+def _without_cycles(annotation: Any, under_way: set[type]) -> Any:
+    """`annotation` with the classes that are just being shipped as forward references."""
+    if isinstance(annotation, type) and annotation in under_way:
+        return typing.ForwardRef(annotation.__name__)
+    inner = typing.get_args(annotation)
+    if not inner or not any(_mentions(each, under_way) for each in inner):
+        return annotation
+    replaced = tuple(_without_cycles(each, under_way) for each in inner)
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[replaced]  # noqa: UP007 - built from a tuple
+    return origin[replaced if len(replaced) > 1 else replaced[0]] if origin is not None else annotation
+
+
+def _mentions(annotation: Any, under_way: set[type]) -> bool:
+    if isinstance(annotation, type) and annotation in under_way:
+        return True
+    return any(_mentions(each, under_way) for each in typing.get_args(annotation))
 
 
 def _defined_struct(
     identity: str,
     name: str,
-    fields: list[Any],
-    module: str,
-    doc: str | None,
+    qualname: str,
+    bases: tuple[type, ...],
+    fields: list[tuple[str, Any, bool, Any, Any, str, bool]],
     options: dict[str, Any],
-    own: dict[str, Any],
+    post_init: bool,
 ) -> type:
-    if identity not in _structs_by_id:
-        namespace = {**own, "__doc__": doc}
-        _structs_by_id[identity] = msgspec.defstruct(
-            name, fields, module=module, namespace=namespace, kw_only=False, **options
+    if identity in _structs_by_id:
+        return _structs_by_id[identity]
+    namespace = {"__post_init__": _post_init} if post_init else {}
+    positional = [_field(each) for each in fields if not each[6]]
+    keyword = [_field(each) for each in fields if each[6]]
+    kind: type
+    if keyword and positional:
+        under = msgspec.defstruct(name, positional, bases=bases or None, module="__main__", **options)
+        kind = msgspec.defstruct(
+            name, keyword, bases=(under,), module="__main__", namespace=namespace, kw_only=True, **options
         )
-    return _structs_by_id[identity]
+    else:
+        kind = msgspec.defstruct(
+            name,
+            [*positional, *keyword],
+            bases=bases or None,
+            module="__main__",
+            namespace=namespace,
+            kw_only=bool(keyword),
+            **options,
+        )
+    kind.__qualname__ = qualname
+    _structs_by_id[identity] = kind
+    # Where forward references are looked up.
+    sys.modules["__main__"].__dict__.setdefault(name, kind)
+    return kind
+
+
+def _field(each: tuple[str, Any, bool, Any, Any, str, bool]) -> tuple[str, Any, Any]:
+    name, kind, has_default, default, factory, encode_name, _ = each
+    given: dict[str, Any] = (
+        {"default_factory": factory} if factory is not None else {"default": default} if has_default else {}
+    )
+    return name, kind, msgspec.field(name=encode_name, **given)
+
+
+def _post_init(self: Any) -> None:
+    """msgspec looks for ``__post_init__`` when the class is made; the class's own arrives after that."""
+    self._horus_post_init()
+
+
+def _complete_struct(kind: type, rest: dict[str, Any]) -> None:
+    for name, value in rest.items():
+        type.__setattr__(kind, "_horus_post_init" if name == "__post_init__" else name, value)
+
+
+_META = tuple(name for name in dir(msgspec.Meta) if not name.startswith("_"))
+_STRUCT_OPTIONS = (
+    "frozen",
+    "eq",
+    "order",
+    "array_like",
+    "gc",
+    "tag",
+    "tag_field",
+    "omit_defaults",
+    "repr_omit_defaults",
+    "forbid_unknown_fields",
+    "weakref",
+    "dict",
+    "cache_hash",
+)
+_MADE_BY_MSGSPEC = frozenset(vars(msgspec.defstruct("_Empty", ["field"], weakref=True, dict=True))) - {"__doc__"}
 
 
 def _culprit(value: Any, path: str, seen: set[int], depth: int = 0) -> tuple[str, str, str] | None:

@@ -26,6 +26,7 @@ from horus_daemon.wire import encode, read_answer, read_event
 
 TIMEOUT = 5.0
 START_SECONDS = 90.0  # for a graph whose nodes take their time to start
+STOP_SECONDS = 90.0  # for a daemon that ends its graphs first
 _POLL_SECONDS = 0.05
 _UPGRADE_SECONDS = 5.0  # for a daemon that is being started again
 
@@ -98,25 +99,19 @@ class Client:
         """Ends the daemon; with `graphs`, its graphs before it, else they go on."""
         self._ask(Shutdown(graphs=graphs), Done)
 
-    def wait_for(self, name: str, after: int = 0, seconds: float = START_SECONDS) -> GraphInfo:
-        """Waits until a graph runs, or has ended well.
-
-        Args:
-            name: the graph.
-            after: `starts` before it was asked to start.
-            seconds: the limit.
+    def wait_for(self, name: str, seconds: float = START_SECONDS) -> GraphInfo:
+        """Waits until a graph that was asked to start runs, or has ended well.
 
         Raises:
-            GraphFailed: it ended before its nodes were ready, or they were not within the limit.
+            GraphFailed: it ended before its nodes were ready, or they were not within `seconds`.
         """
         deadline = time.monotonic() + seconds
         while True:
             graph = self._patiently(name)
-            if graph.starts > after and (graph.state == "running" or graph.state == "ended"):
+            if graph.state in ("running", "ended"):
                 return graph
-            if graph.starts > after and graph.state in ("failed", "waiting", "stopped"):
-                why = graph.ended.why if graph.ended is not None else "it was stopped"
-                raise GraphFailed(name, why, graph.log)
+            if graph.state in ("failed", "stopped") or (graph.state == "waiting" and graph.ended is not None):
+                raise GraphFailed(name, graph.ended.why if graph.ended is not None else "it was stopped", graph.log)
             if time.monotonic() > deadline:
                 raise GraphFailed(name, f"its nodes were not ready after {seconds:g} s", graph.log)
             time.sleep(_POLL_SECONDS)
@@ -139,6 +134,17 @@ class Client:
                 return graph
             if time.monotonic() > deadline:
                 raise DaemonSilent(f"down {name}", seconds)
+            time.sleep(_POLL_SECONDS)
+
+    def wait_until_started(self, name: str, before: int, seconds: float) -> GraphInfo:
+        """Waits until a graph has been started more often than `before`; raises DaemonSilent after `seconds`."""
+        deadline = time.monotonic() + seconds + _UPGRADE_SECONDS
+        while True:
+            graph = self._patiently(name)
+            if graph.starts > before:
+                return graph
+            if time.monotonic() > deadline:
+                raise DaemonSilent(f"restart {name}", seconds)
             time.sleep(_POLL_SECONDS)
 
     def _patiently(self, name: str) -> GraphInfo:
@@ -216,3 +222,16 @@ class Client:
         self._socket.close()
         self._socket = None
         raise DaemonSilent(type(request).__name__.lower(), self._timeout)
+
+
+def wait_until_gone(places: Places, seconds: float = STOP_SECONDS) -> None:
+    """Waits until the daemon has ended, and another one may start.
+
+    Raises:
+        DaemonSilent: it has not within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while answers(places.control):
+        if time.monotonic() > deadline:
+            raise DaemonSilent("stop", seconds)
+        time.sleep(_POLL_SECONDS)

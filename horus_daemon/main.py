@@ -29,12 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def serve(system: bool, background: bool = False) -> int:
     """Runs the daemon. Returns the exit code."""
+    import zmq
+
     from horus_daemon.daemon import Daemon
     from horus_daemon.places import system_places, user_places
 
     try:
         daemon = Daemon(system_places() if system else user_places(), background)
-    except (HorusError, OSError) as problem:
+    except (HorusError, OSError, zmq.ZMQError) as problem:
         print(f"horusd: {problem}", file=sys.stderr)
         return 1
     daemon.run()

@@ -15,7 +15,6 @@ from horus_core.project import MANIFEST, read_project
 from horus_core.recording.sessions import check_name
 from horus_daemon.client_to_daemon import GraphSpec
 
-
 _TAKEN_ALONG = ("HORUS_", "PYTHON")  # variables that a graph gets from who brings it up
 _NOT_TAKEN_ALONG = ("HORUS_DAEMON",)
 

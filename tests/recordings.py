@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from horus_core.recording.format import (
@@ -128,8 +129,7 @@ class Recording:
 
 
 def replace_header(header: Header, kind: str, node: str = "") -> Header:
-    import msgspec
-
+    """The header of one file."""
     return msgspec.structs.replace(header, kind=kind, node=node)
 
 
@@ -165,6 +165,24 @@ def cut(path: Path, size: int) -> None:
     os.truncate(path, size)
 
 
-def mapped(values: Iterable[Any], change: Callable[[int, Any], Any]) -> list[Any]:
-    """`values`, each replaced by ``change(place, value)``."""
-    return [change(place, value) for place, value in enumerate(values)]
+def flip(path: Path, bit: int) -> None:
+    """Turns over one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(data)
+
+
+def file_of(session: Session, stem: str) -> Path:
+    """The only file of a session with that stem."""
+    (found,) = (path for path in session.paths() if path.name.startswith(f"{stem}@"))
+    return found
+
+
+def rows_of(session: Session, node: str) -> list[tuple[int, str, int, bytes]]:
+    """Tick, topic, sequence and payload of all messages of a node that read, by way of pyarrow."""
+    found = []
+    for file in session.node_files(node):
+        for batch in file.batches():
+            columns = [batch.column(name).to_pylist() for name in ("tick", "topic", "sequence", "payload")]
+            found += list(zip(*columns, strict=True))
+    return found

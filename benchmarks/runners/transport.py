@@ -37,7 +37,8 @@ class Side:
     def __init__(
         self, memory: SharedMemory, control: memoryview, layout: Layout, graph: Graph, position: int, polling: bool
     ) -> None:
-        out, into = graph.outputs[position][0], graph.inputs[position][0].lane
+        out = graph.outputs[position][0]
+        into = next(entry.lane for entry in graph.inputs[position] if not graph.lanes[entry.lane].external)
         self._writer = LaneWriter(memory, control, layout, out, graph.lanes[out].capacity)
         self._reader = LaneReader(memory, control, layout, into, position, graph.lanes[into].capacity)
         self._encode = Encoder("side", graph.lanes[out].topic).encode

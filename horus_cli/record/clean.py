@@ -32,7 +32,7 @@ def command(max_age_days: float | None, max_size: float | None, dry_run: bool, y
     from horus_core.recording.clean import clean
 
     if max_age_days is None and max_size is None:
-        raise click.UsageError("Give --max-age-days, --max-size or both.")
+        raise click.UsageError("give --max-age-days, --max-size or both")
     most = None if max_size is None else round(max_size * 1e9)
     report = clean(max_age_days, most, dry_run=True)
     if report.deleted and not dry_run:

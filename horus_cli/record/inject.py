@@ -18,12 +18,13 @@ from horus_cli.record.options import (
     speed_option,
     split_override,
 )
+from horus_cli.script import ScriptCommand, script_arguments
 
 if TYPE_CHECKING:
     from horus_core.inject import InjectionResult
 
 
-@click.command("inject")
+@click.command("inject", cls=ScriptCommand)
 @session_argument()
 @nodes_option("Replay these nodes; the script's others run live.")
 @names_option("--all-but", "node", "C", "Run these nodes live, replay all others.")
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 @record_options("the run")
 @click.option("--check", is_flag=True, help="End with exit code 1 if a live node sent something else.")
 @json_option()
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]...")
+@click.pass_context
 def command(
+    ctx: click.Context,
     session: str,
     nodes: list[str] | None,
     all_but: list[str] | None,
@@ -52,15 +54,14 @@ def command(
     overwrite: bool,
     check: bool,
     as_json: bool,
-    arguments: tuple[str, ...],
 ) -> int:
     """Replay some nodes of SESSION and run a script's others live in the same graph, on the recorded input.
 
     In the end it says which topics of the live nodes are equal to what was recorded, and from which tick on the others are
-    not. ARGS are the script's arguments.
+    not. What stands behind -- is for the script.
     """
     if (nodes is None) == (all_but is None):
-        raise click.UsageError("Give either --nodes (what is replayed) or --all-but (what runs live).")
+        raise click.UsageError("give either --nodes (what is replayed) or --all-but (what runs live)")
     from horus_cli.record.player import Player
     from horus_cli.record.replay import remark
     from horus_core.inject import prepare
@@ -69,7 +70,7 @@ def command(
 
     found = find_session(session)
     first, last = check_range(found, start_tick, stop_tick)
-    injection = prepare(found, nodes, all_but, script, arguments)
+    injection = prepare(found, nodes, all_but, script, script_arguments(ctx))
     scheduler = injection.scheduler
     scheduler.start_at_tick(first)
     if stop_tick is not None:
@@ -79,6 +80,8 @@ def command(
     for text in overrides:
         scheduler.set_replay_override(*split_override(found, text, injection.replayed))
     remark(found, last)
+    if first > found.graph.first_tick:
+        show.complain(f"the live nodes start in tick {first} and remember nothing: what earlier ticks left in them is missing")
     for line in injection.remarks():
         show.complain(show.one_line(line))
     player = Player(found.name, first, found.graph.tick_rate, 1.0 if speed is None else speed, quiet=as_json)
@@ -90,7 +93,7 @@ def command(
         _show(result)
     if result.failure:
         show.complain(result.failure)
-    return 1 if result.failure or (check and result.equal is False) else 0
+    return 1 if result.failure or (check and not result.equal) else 0
 
 
 def _show(result: InjectionResult) -> None:

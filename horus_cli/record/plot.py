@@ -42,7 +42,7 @@ def command(
     With a second session, the first tick is marked in which the values differ.
     """
     if output is not None and Path(output).suffix.lower() not in _PICTURES:
-        raise click.UsageError(f"{output!r} is none of {', '.join(_PICTURES)}.")
+        raise click.UsageError(f"{output!r} is none of {', '.join(_PICTURES)}")
     from horus_core.recording.series import drawing
     from horus_core.recording.sessions import find_session
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from horus_cli import show
 from horus_cli.arguments import json_option
@@ -23,6 +24,17 @@ from horus_cli.record.options import (
 if TYPE_CHECKING:
     from horus_core.recording.playback import Sent
     from horus_core.recording.reader import Session
+
+
+class ReplayResult(msgspec.Struct, frozen=True):
+    """What was replayed, in how many seconds, and the session it was recorded as ('' if it was not)."""
+
+    session: str
+    first_tick: int
+    last_tick: int
+    ticks: int
+    seconds: float
+    recorded_as: str
 
 
 @click.command("replay")
@@ -87,20 +99,14 @@ def command(
     with player, launched(launch):
         scheduler.run()
     files = scheduler.stop_recording() if scheduler.is_recording() else []
-    told = {
-        "session": found.name,
-        "first_tick": first,
-        "last_tick": scheduler.current_tick() - 1,
-        "ticks": scheduler.current_tick() - first,
-        "seconds": player.seconds,
-        "recorded_as": record_name(files),
-    }
+    ticks = scheduler.current_tick() - first
+    told = ReplayResult(found.name, first, first + ticks - 1, ticks, player.seconds, record_name(files))
     if as_json and not echo:
         show.as_json(told)
         return
-    what = f"ticks {first} to {told['last_tick']}" if told["ticks"] else "no tick"
-    kept = f"; recorded as {told['recorded_as']}" if files else ""
-    click.echo(f"replayed {found.name}: {what} in {show.duration(player.seconds)}{kept}", err=bool(echo))
+    what = f"ticks {first} to {told.last_tick}" if ticks else "no tick"
+    kept = f"; recorded as {told.recorded_as}" if files else ""
+    click.echo(f"replayed {found.name}: {what} in {show.duration(told.seconds)}{kept}", err=bool(echo))
 
 
 def remark(session: Session, last_tick: int) -> None:

@@ -21,7 +21,7 @@ def command(session: str, new: str, start_tick: int | None, stop_tick: int | Non
     from horus_core.recording.sessions import find_session
 
     if start_tick is None and stop_tick is None:
-        raise click.UsageError("Give --start-tick, --stop-tick or both.")
+        raise click.UsageError("give --start-tick, --stop-tick or both")
     report = trim(find_session(session), new, start_tick, stop_tick)
     if as_json:
         show.as_json(report)

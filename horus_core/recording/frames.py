@@ -18,6 +18,7 @@ from operator import add
 import msgspec
 import numpy as np
 
+from horus_core.recording.content import FileContent
 from horus_core.recording.flatbuffers import INT64, UINT32, fields, indirect, key_values, numbers
 
 PREFIX = 8  # the magic and its padding
@@ -61,42 +62,43 @@ class Gap(msgspec.Struct, frozen=True):
     stop: int
 
 
-def ends_before(view: memoryview, stop: int) -> bool:
+def ends_before(content: FileContent, stop: int) -> bool:
     """Whether the mark that ends the frames stands right before `stop`."""
     place = stop - _HEAD.size
-    return PREFIX <= place <= len(view) - _HEAD.size and _HEAD.unpack_from(view, place) == (_CONTINUATION, 0)
+    return place >= PREFIX and content.read(place, stop) == _HEAD.pack(_CONTINUATION, 0)
 
 
-def walk(view: memoryview, stop: int) -> Iterator[Frame | Gap]:
+def walk(content: FileContent, stop: int) -> Iterator[Frame | Gap]:
     """The frames of a file from its start to `stop`, and the gaps between those that read.
 
     Args:
-        view: the whole file.
+        content: the file.
         stop: where the frames must have ended: the place of the footer, or the size of a file without one.
     """
-    end = stop - _HEAD.size if ends_before(view, stop) else stop
+    end = stop - _HEAD.size if ends_before(content, stop) else stop
     place = PREFIX
     while place < end:
-        frame = read_frame(view, place, end)
+        frame = read_frame(content, place, end)
         if frame is not None:
             yield frame
             place = frame.stop
             continue
-        found = _next_batch(view, place + _HEAD.size, end)
+        found = _next_batch(content, place + _HEAD.size, end)
         yield Gap(place, found)
         place = found
 
 
-def read_frame(view: memoryview, place: int, stop: int) -> Frame | None:
+def read_frame(content: FileContent, place: int, stop: int) -> Frame | None:
     """The frame at `place`, or None where there is none that is whole before `stop`."""
-    if place + _HEAD.size > stop:
-        return None
-    mark, length = _HEAD.unpack_from(view, place)
     start = place + _HEAD.size
+    head = content.read(place, start)
+    if len(head) < _HEAD.size:
+        return None
+    mark, length = _HEAD.unpack(head)
     if mark != _CONTINUATION or not 0 < length <= min(stop - start, _LARGEST_METADATA):
         return None
     try:
-        return _parse(bytes(view[start : start + length]), place, start + length, stop)
+        return _parse(bytes(content.read(start, start + length)), place, start + length, stop)
     except (struct.error, IndexError, ValueError):
         return None
 
@@ -134,26 +136,26 @@ def _extent(buffers: tuple[int, ...]) -> int:
     return max(map(add, buffers[::2], buffers[1::2]), default=0)
 
 
-def _next_batch(view: memoryview, place: int, stop: int) -> int:
+def _next_batch(content: FileContent, place: int, stop: int) -> int:
     """Where the next batch with custom metadata starts, as those of a recording have it; `stop` if there is none."""
     for chunk in range(place, stop - _HEAD.size + 1, _SEARCH_STEP):
-        count = min(_SEARCH_STEP, stop - chunk) // _HEAD.size
-        words = np.frombuffer(view, dtype="<u4", count=2 * count, offset=chunk).reshape(-1, 2)
+        data = content.read(chunk, min(chunk + _SEARCH_STEP, stop))
+        words = np.frombuffer(data[: len(data) // _HEAD.size * _HEAD.size], dtype="<u4").reshape(-1, 2)
         likely = (words[:, 0] == _CONTINUATION) & (words[:, 1] > 0) & (words[:, 1] <= _LARGEST_METADATA)
         for index in np.flatnonzero(likely):
             found = chunk + int(index) * _HEAD.size
-            frame = read_frame(view, found, stop)
+            frame = read_frame(content, found, stop)
             if frame is not None and frame.kind == BATCH and frame.metadata:
                 return found
     return stop
 
 
-def decompressed_size(view: memoryview, frame: Frame) -> int:
+def decompressed_size(frame: Frame, body: memoryview) -> int:
     """What the body of a batch or dictionary claims to take in memory once it is decompressed; 0 if it is not compressed."""
     if not frame.codec:
         return 0
     total = 0
     for offset, size in zip(frame.buffers[::2], frame.buffers[1::2], strict=True):
         if size >= INT64.size:
-            total += max(INT64.unpack_from(view, frame.body + offset)[0], size)
+            total += max(INT64.unpack_from(body, offset)[0], size)
     return total

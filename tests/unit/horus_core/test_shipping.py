@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 def script(source: str) -> dict[str, Any]:
     """The names that a script defines; as in a script they live in ``__main__``."""
     names: dict[str, Any] = {"__name__": "__main__", "__file__": "robot.py"}
-    exec(compile(textwrap.dedent(source), "robot.py", "exec"), names)
+    exec(compile(textwrap.dedent(source), "robot.py", "exec", dont_inherit=True), names)
     return names
 
 

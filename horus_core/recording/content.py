@@ -1,59 +1,61 @@
-"""A regular file in memory, read through the page cache."""
+"""The bytes of a regular file, as they were when it was opened."""
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 from pathlib import Path
 
 from horus_core.errors import NotARecording, RecordingMissing
 
-_RELEASE = 4 << 20
+_WINDOW = 1 << 18  # what is read at once: some hundred small frames, or the head of a large one
 
 
-class MappedFile:
-    """A map of a regular file: what was checked is what is mapped, whatever is put in its place meanwhile.
+class FileContent:
+    """Reads a regular file in pieces. What is checked is what is read, whatever is put in its place meanwhile.
+
+    Not through a memory map: where a mapped file shrinks, its reader is killed.
 
     Args:
         path: the file; no symbolic link, FIFO, device or folder, and not empty.
         limit: how many bytes of it, at most.
 
     Attributes:
-        view: all of its bytes.
+        size: how many bytes there are.
 
     Raises:
         RecordingMissing, NotARecording: see their words.
     """
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
-        descriptor = _opened(path)
+        self._descriptor = _opened(path)
+        self._window, self._start = memoryview(b""), 0
         try:
-            size = _checked_size(path, descriptor)
-            if limit:
-                size = min(size, limit)
-            self._map: mmap.mmap | None = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
-        finally:
-            os.close(descriptor)
-        self.view = memoryview(self._map)
-        self._released = 0
+            self.size = _checked_size(path, self._descriptor)
+        except BaseException:
+            self.close()
+            raise
+        if limit:
+            self.size = min(self.size, limit)
 
-    def release(self, stop: int) -> None:
-        """Gives the pages before `stop` back to the page cache, so that memory in use stays small.
-
-        They still read: a page that is touched again comes back.
-        """
-        stop = stop // mmap.PAGESIZE * mmap.PAGESIZE
-        if stop < self._released:
-            self._released = 0
-        if self._map is not None and stop - self._released > _RELEASE:
-            self._map.madvise(mmap.MADV_DONTNEED, self._released, stop - self._released)
-            self._released = stop
+    def read(self, start: int, stop: int) -> memoryview:
+        """The bytes from `start` to `stop`; fewer where the file ends. They stay valid whatever is read later."""
+        stop = min(stop, self.size)
+        if self._start <= start and stop <= self._start + len(self._window):
+            return self._window[start - self._start : stop - self._start]
+        if stop - start > _WINDOW:
+            return memoryview(os.pread(self._descriptor, max(stop - start, 0), start))
+        self._window, self._start = memoryview(os.pread(self._descriptor, min(_WINDOW, self.size - start), start)), start
+        return self._window[: max(stop - start, 0)]
 
     def close(self) -> None:
-        """Forgets the map; what was read from it stays valid."""
-        self._map = None
-        self.view = memoryview(b"")
+        """Closes the file; what was read stays valid."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _opened(path: Path) -> int:

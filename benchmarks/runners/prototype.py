@@ -1,0 +1,99 @@
+"""The bare prototype: the reference graph's two processes and a coordinator, POSIX semaphores, msgpack, a mapped page.
+
+No framework: no order to keep, no rows, no counters, nothing can be late, nothing is recorded, nobody looks after anybody.
+It is what a loop of processes in Python costs at the least, and so the yardstick of HORUS's lockstep.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+import posix_ipc
+
+from benchmarks import reference
+from benchmarks.runners import cores, report
+from benchmarks.runners.lockstep import CHUNK
+
+_WORD = 8
+_TURN = posix_ipc.Semaphore
+
+
+class Slot:
+    """A place in shared memory for one message."""
+
+    def __init__(self) -> None:
+        self._memory = memoryview(mmap.mmap(-1, 4096))
+        self._size = self._memory[:_WORD].cast("q")
+
+    def put(self, packed: bytes) -> None:
+        """Writes it."""
+        self._memory[_WORD : _WORD + len(packed)] = packed
+        self._size[0] = len(packed)
+
+    def get(self) -> memoryview:
+        """The bytes of it."""
+        return self._memory[_WORD : _WORD + self._size[0]]
+
+
+def _process(core: int, mine: _TURN, following: _TURN, ticks: int, work: Callable[[], None]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    os.sched_setaffinity(0, {core})
+    signal.alarm(120)
+    for _ in range(ticks):
+        mine.acquire()
+        work()
+        following.release()
+    os._exit(0)
+
+
+@click.command()
+@click.option("--ticks", default=20_000)
+@click.option("--cores", "on", default="")
+def main(ticks: int, on: str) -> None:
+    """Prints ticks/s, one sample per thousand ticks, without the first two thousand."""
+    first, second = (cores(on) * 2)[:2]
+    turns = [_TURN(None, posix_ipc.O_CREX) for _ in range(3)]
+    reading, command = Slot(), Slot()
+    encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
+    state: dict[str, Any] = {"tick": 0, "integral": 0.0}
+
+    def sense() -> None:
+        reference.sense(state, lambda value: reading.put(encode(value)))
+
+    def control() -> None:
+        reference.control(state, decode(reading.get()), 0.01, lambda value: command.put(encode(value)))
+
+    total = ticks + 2 * CHUNK + 1
+    try:
+        children = [
+            _process(first, turns[0], turns[1], total, sense),
+            _process(second, turns[1], turns[2], total, control),
+        ]
+    finally:
+        for turn in turns:
+            turn.unlink()
+    os.sched_setaffinity(0, {first})
+    signal.alarm(120)
+    stamps = []
+    for tick in range(total):
+        turns[0].release()
+        turns[2].acquire()
+        if tick % CHUNK == 0:
+            stamps.append(time.monotonic_ns())
+    for child in children:
+        os.waitpid(child, 0)
+    stamps = stamps[2:]
+    report([CHUNK / (b - a) * 1e9 for a, b in zip(stamps, stamps[1:], strict=False)])
+
+
+if __name__ == "__main__":
+    main()

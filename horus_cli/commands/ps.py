@@ -1,0 +1,91 @@
+"""``horus ps``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from horus_cli import show
+from horus_cli.arguments import json_option
+from horus_cli.daemons import complete_owned, connected, system_option
+
+if TYPE_CHECKING:
+    from horus_daemon.daemon_to_client import GraphInfo
+
+
+@click.command("ps")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_owned)
+@system_option
+@json_option("Print JSON: each graph with its nodes, what happened last, and how it ended.")
+def command(names: tuple[str, ...], system: bool | None, as_json: bool) -> None:
+    """List the daemon's graphs; with NAME, its nodes and what happened last."""
+    with connected(system) as daemon:
+        graphs = daemon.graphs(*names)
+    if as_json:
+        show.as_json(graphs)
+        return
+    show.table(
+        ("graph", "state", ">pid", ">nodes", ">tick", ">rate", ">since", ">starts", ">misses", ">restarts", "ended"),
+        [_row(graph) for graph in graphs],
+    )
+    for graph in graphs if names else ():
+        _print_graph(graph)
+
+
+def _row(graph: GraphInfo) -> tuple[object, ...]:
+    state = graph.state if graph.again_in is None else f"{graph.state} {show.duration(graph.again_in)}"
+    ended = ""
+    if graph.ended is not None:
+        code = "?" if graph.ended.code is None else graph.ended.code
+        ended = f"{code} {graph.ended.why}".strip()
+    return (
+        graph.name,
+        state,
+        graph.pid or "-",
+        len(graph.nodes) or "-",
+        graph.tick if graph.tick >= 0 else "-",
+        show.rate(graph.tick_rate or None),
+        show.duration(max(0.0, time.time() - graph.since_ns / 1e9)) if graph.since_ns else "-",
+        graph.starts,
+        sum(node.misses for node in graph.nodes),
+        sum(node.restarts for node in graph.nodes),
+        ended,
+    )
+
+
+def _print_graph(graph: GraphInfo) -> None:
+    click.echo()
+    show.facts(
+        [
+            ("graph", graph.name),
+            ("script", graph.script),
+            ("records", graph.session or "-"),
+            ("started again", graph.restart),
+            ("log", graph.log),
+        ]
+    )
+    if graph.nodes:
+        click.echo()
+        show.table(
+            ("node", "state", ">pid", ">ticks", ">misses", ">errors", ">restarts", "last event"),
+            [
+                (node.name, node.state, node.pid, node.ticks, node.misses, node.errors, node.restarts, node.event)
+                for node in graph.nodes
+            ],
+        )
+    if graph.recent:
+        click.echo()
+        show.table(
+            ("when", ">tick", "node", "event", "detail"),
+            [
+                (show.when(event.time_ns), event.tick, event.node, event.event, _detail(event.detail))
+                for event in graph.recent
+            ],
+        )
+
+
+def _detail(detail: dict[str, object]) -> str:
+    shown = ", ".join(f"{name} {value}" for name, value in detail.items())
+    return shown if len(shown) <= 80 else shown[:79] + "…"
