@@ -52,7 +52,8 @@ def ending(problem: BaseException, script: str | os.PathLike[str]) -> tuple[int,
     if isinstance(problem, (NodeFailed, StartFailed)):
         return 1, str(problem)
     if isinstance(problem, HorusError):
-        return 2, f"{_place(problem.__traceback__)}{show.one_line(problem)}"
+        theirs = isinstance(problem, (ValueError, KeyError, TypeError))  # not the machine's
+        return 2, f"{_place(problem.__traceback__) if theirs else ''}{show.one_line(problem)}"
     return 1, _own_traceback(problem, str(Path(script).resolve()))
 
 

@@ -40,7 +40,6 @@ LIMIT = 1 << 26  # bytes up to which a lane grows for slow readers, less where /
 _ALIGN = 64
 _FORGET = 64  # messages that are let go at once
 _pack_entry = struct.Struct("<7q").pack_into
-_unpack_entry = struct.Struct("<7q").unpack_from
 _now = time.monotonic_ns
 
 
@@ -200,21 +199,24 @@ class LaneWriter:
             self._pos = -(-self._pos // _ALIGN) * _ALIGN
         else:
             size = len(payload)
-        head, pos = self.head, self._pos
-        offset = pos & self._data_mask
-        if head >= self._slots_end or pos + size > self._room_end or offset + size > self._data_mask + 1:
+        head, pos, mask = self.head, self._pos, self._data_mask
+        offset = pos & mask
+        end = offset + size
+        if head >= self._slots_end or pos + size > self._room_end or end > mask + 1:
             self._make_room(size)
             pos = self._pos
             offset = pos & self._data_mask
-        if type(payload) is Parts:
-            payload.write(self._data[offset : offset + size])
+            end = offset + size
+        if encoding == ARRAYS and type(payload) is Parts:
+            payload.write(self._data[offset:end])
         else:
-            self._data[offset : offset + size] = payload
+            self._data[offset:end] = payload
         entry = 8 + (head & self._mask) * 8
         _pack_entry(self._raw, entry * 8 + 8, tick, visible, _now(), pos, size, encoding, 0)
-        self._words[entry] = self.head = head + 1
+        self.head = head = head + 1
+        self._words[entry] = head
         self._pos = pos + size
-        self._control[self._head_word] = head + 1
+        self._control[self._head_word] = head
         return size
 
     def commit(self) -> None:
@@ -340,7 +342,6 @@ class LaneReader:
         "cursor",
         "dropped",
         "end",
-        "tick",
     )
 
     def __init__(
@@ -361,7 +362,7 @@ class LaneReader:
         self._segments: list[Segment] = []
         self._segment: Segment | None = None
         self._stop = 0
-        self.cursor = self.end = self.dropped = self.tick = 0
+        self.cursor = self.end = self.dropped = 0
 
     def open(self, limit: int) -> bool:
         """Fixes what can be read: the committed messages that are visible in tick `limit`. Returns whether any is new.
@@ -377,8 +378,19 @@ class LaneReader:
         if self._control[self._generation_word] != self._generation:
             self.follow()
         old = self.end
-        while end > old and self.word(end - 1, E_VISIBLE) > limit:
-            end -= 1
+        segment = self._segment
+        if segment is not None and segment.words[S_SEALED] == NEVER and old >= segment.first:
+            # The usual case: one open segment holds all that is new.
+            words, mask = segment.words, segment.mask
+            while end > old:
+                entry = 8 + ((end - 1) & mask) * 8
+                if words[entry] == end and words[entry + E_VISIBLE] <= limit:
+                    break
+                end -= 1
+            self._stop = end
+        else:
+            while end > old and self.word(end - 1, E_VISIBLE) > limit:
+                end -= 1
         self.end = end
         if end - self.cursor > self.capacity:
             self.dropped += end - self.capacity - self.cursor
@@ -459,10 +471,9 @@ class LaneReader:
                 entry = 8 + (sequence & segment.mask) * 8
                 words = segment.words
                 if words[entry] == sequence + 1:
-                    self.tick, _, _, pos, size, encoding, _ = _unpack_entry(segment.raw, entry * 8 + 8)
-                    offset = pos & segment.data_mask
+                    offset, size = words[entry + E_POSITION] & segment.data_mask, words[entry + E_LENGTH]
                     try:
-                        value = decode(encoding, segment.data[offset : offset + size])
+                        value = decode(words[entry + E_ENCODING], segment.data[offset : offset + size])
                     except Exception:
                         if words[entry] == sequence + 1:
                             raise

@@ -7,6 +7,7 @@ what an observer has not read yet: that is counted as missed, here and nowhere e
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from dataclasses import dataclass, field
@@ -350,11 +351,9 @@ class Tap:
         found: list[Message] = []
         while unread := [each for each in self._taps if each.reader.cursor < each.reader.end]:
             lane = min(unread, key=lambda each: each.reader.peek_tick())
-            reader, taken = lane.reader, reader_place(lane.reader)
-            arrived, value = reader.take(lambda encoding, payload: (len(payload), self._decode(encoding, payload)))
+            arrived, message = lane.reader.take(functools.partial(self._decoded, lane))
             if arrived:
-                size, decoded = value
-                found.append(self._message(lane.node, reader.tick, taken, size, decoded))
+                found.append(message)
         return found
 
     def sizes(self) -> list[Message]:
@@ -373,13 +372,14 @@ class Tap:
             reader.cursor = reader.end
         return sorted(found, key=lambda message: message.time_ns)
 
+    def _decoded(self, lane: _Lane, encoding: int, payload: memoryview) -> Message:
+        """The message that the lane's reader takes; it checks afterwards that nothing of it was overwritten meanwhile."""
+        reader = lane.reader
+        tick, sent = (reader.word(reader.cursor - 1, which) for which in (E_TICK, E_TIME))
+        return self._message(lane.node, tick, sent, len(payload), self._decode(encoding, payload))
+
     def _message(self, node: str, tick: int, sent: int, size: int, value: Any) -> Message:
         return Message(topic=self.topic, node=node, tick=tick, time_ns=sent + self._offset, size=size, value=value)
-
-
-def reader_place(reader: LaneReader) -> int:
-    """When the next message of `reader` was sent, on the monotonic clock."""
-    return reader.word(reader.cursor, E_TIME)
 
 
 @dataclass

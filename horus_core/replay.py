@@ -21,6 +21,7 @@ from horus_core.recording.reader import RecordingFile, Session
 from horus_core.values import RAW, Decoder, Encoder
 
 SLOWEST, FASTEST = 0.01, 100.0
+EVERY_TICK = 1 << 62
 _FIRST_OF_ALL = -(1 << 40)  # the order of what came from outside: before every node
 
 
@@ -214,18 +215,30 @@ def check_speed(speed: Any) -> float:
     return float(speed)
 
 
+@dataclass(frozen=True)
+class Skips:
+    """The ticks that a node left out: those before `first`, those after `last`, and `between`."""
+
+    first: int
+    last: int
+    between: frozenset[int]
+
+    def __contains__(self, tick: object) -> bool:
+        return isinstance(tick, int) and (not self.first <= tick <= self.last or tick in self.between)
+
+
 @dataclass
 class _Past:
     """When a node ran: what is needed of it to run it the same way again."""
 
+    first: int | None = None
+    last: int = -1
     skips: set[int] = field(default_factory=set)
     visibles: dict[int, int] = field(default_factory=dict)
     last_job: int | None = None
 
 
-def past_of(
-    session: Session, graph: Graph, names: Sequence[str]
-) -> tuple[dict[str, frozenset[int]], dict[str, dict[int, int]]]:
+def past_of(session: Session, graph: Graph, names: Sequence[str]) -> tuple[dict[str, Skips], dict[str, dict[int, int]]]:
     """For each of the live nodes `names`: the ticks that it left out, and the late jobs' first visible ticks.
 
     A node that runs at another rate than it did is left alone.
@@ -246,7 +259,13 @@ def past_of(
                 mine = nodes == labels.index(name)
                 _note(past, ticks[mine], visibles[mine], graph, name)
     return (
-        {name: frozenset(past.skips) for name, past in watched.items() if past.skips},
+        {
+            name: Skips(0, EVERY_TICK, frozenset(past.skips))
+            if known[name].on
+            else Skips(past.first, past.last, frozenset(past.skips))
+            for name, past in watched.items()
+            if past.first is not None
+        },
         {name: past.visibles for name, past in watched.items() if past.visibles},
     )
 
@@ -254,6 +273,8 @@ def past_of(
 def _note(past: _Past, ticks: np.ndarray, visibles: np.ndarray, graph: Graph, name: str) -> None:
     if not len(ticks):
         return
+    past.first = int(ticks[0]) if past.first is None else past.first
+    past.last = int(ticks[-1])
     position = graph.position(name)
     schedule, node = graph.schedules[position], graph.nodes[position]
     jobs = ticks * schedule.jobs // schedule.ticks

@@ -10,7 +10,7 @@ import inspect
 import struct
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -74,7 +74,7 @@ class RunOptions:
     block: bool = False
     recorded: bool = False
     deterministic: bool = False
-    skips: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    skips: Mapping[str, Container[int]] = field(default_factory=dict)
     visibles: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     backs: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
@@ -129,6 +129,9 @@ class NodeRunner:
         self._log, self._source = log, source
         self.failure: tuple[BaseException, str] | None = None
         self.safe = self._is_safe = False
+        row = self._row  # counters of an earlier process of this node go on
+        self._ticks, self._busy = control[row + N_TICKS], control[row + N_BUSY]
+        self._busy_max, self._busy_min = control[row + N_BUSY_MAX], control[row + N_BUSY_MIN]
         self._previous = -1  # the tick that it ran before this one
         self._publishers: dict[str, list[tuple[int, Sequence[int]]]] = {}  # per topic: row, recorded ticks of return
         wait = wait_for_recorder if options.recorded and (options.lockstep or options.block) else None
@@ -178,7 +181,7 @@ class NodeRunner:
             self.restarted,
         )
         self._budget_ns = round((self.spec.budget or BUDGET_SHARE * self.spec.period) * 1e9)
-        self._skips = options.skips.get(self.spec.name, frozenset())
+        self._skips: Container[int] | None = options.skips.get(self.spec.name)
         self._visibles = options.visibles.get(self.spec.name, {})
         self._ahead = self.spec.compute
         self.tick = self.visible = options.first_tick
@@ -235,16 +238,17 @@ class NodeRunner:
         start = _monotonic()
         if not self._placed:
             self._place(tick)
-        heard = sum(reader.end for reader in self._trigger)
+        trigger = self._trigger
+        heard = sum([reader.end for reader in trigger]) if trigger else 0
         for reader, lag in self._inputs:
             reader.open(tick - lag)
         if control[H_EXTERNAL] != self._external_seen:
             self._external_seen = control[H_EXTERNAL]
             for reader in self._external:
                 reader.open(tick)
-        if self._trigger and not self.safe and heard == sum(reader.end for reader in self._trigger):
+        if trigger and not self.safe and heard == sum([reader.end for reader in trigger]):
             return False
-        if tick in self._skips or self._is_safe:
+        if (self._skips is not None and tick in self._skips) or self._is_safe:
             return False
         control[row + N_CURRENT] = tick
         control[row + N_STARTED] = self._start = start
@@ -254,7 +258,11 @@ class NodeRunner:
             self.visible = self._visibles.get(tick, self.visible)
         self.clock.started_ns = start
         self._status = OK
-        self._bounds = [bound for reader in self._readers for bound in (reader.cursor, reader.end)]
+        bounds = self._bounds
+        bounds.clear()
+        for reader in self._readers:
+            bounds.append(reader.cursor)
+            bounds.append(reader.end)
         clock._current = self.clock
         try:
             if self.safe and "safe_state" in self._call:
@@ -302,13 +310,15 @@ class NodeRunner:
             RAW, self._pack_trace(self._start, duration, status, self.visible, dropped, *words), self.tick, self.visible
         )
         self._trace.commit()
-        control[row + N_TICKS] += 1
-        control[row + N_BUSY] += duration
+        self._ticks = ticks = self._ticks + 1
+        self._busy = busy = self._busy + duration
+        control[row + N_TICKS] = ticks
+        control[row + N_BUSY] = busy
         control[row + N_BUSY_LAST] = duration
-        if duration > control[row + N_BUSY_MAX]:
-            control[row + N_BUSY_MAX] = duration
-        if duration < control[row + N_BUSY_MIN]:
-            control[row + N_BUSY_MIN] = duration
+        if duration > self._busy_max:
+            control[row + N_BUSY_MAX] = self._busy_max = duration
+        if duration < self._busy_min:
+            control[row + N_BUSY_MIN] = self._busy_min = duration
         if duration > self._budget_ns:
             control[row + N_OVERRUNS] += 1
         if received:

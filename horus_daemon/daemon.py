@@ -17,6 +17,7 @@ from horus_daemon.events import DaemonEvent, Event, subject
 from horus_daemon.journal import log, read_by_journal, start_log
 from horus_daemon.machine import machine_is_stopping
 from horus_daemon.notify import Notifier
+from horus_daemon.owned import Surroundings
 from horus_daemon.places import Places
 from horus_daemon.service import STOP_ALL_SECONDS, Service
 from horus_daemon.sockets import Lock, Sockets
@@ -48,7 +49,7 @@ class Daemon:
         to_journal = not background and read_by_journal(sys.stderr)
         self._notifier = Notifier()
         self._sockets = Sockets(places)
-        self._service = Service(places, self._publish, self._forward if to_journal else None)
+        self._service = Service(places, Surroundings(self._publish, self._forward if to_journal else None))
         self._sequence = 0
         self._signals: list[int] = []
         self._status = ""

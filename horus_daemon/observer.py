@@ -32,7 +32,7 @@ class Observer:
         graph: its runtime file.
 
     Attributes:
-        dropped: events that were overwritten before they were read, or cannot be read.
+        graph: the same.
 
     Raises:
         NotRunning: it has just ended.
@@ -46,12 +46,14 @@ class Observer:
         if (self._control[H_MAGIC], self._control[H_VERSION]) != (MAGIC, VERSION):
             raise ValueError(f"its memory has layout {self._control[H_VERSION]}, this version of HORUS reads {VERSION}")
         self._reader = LaneReader(attached.memory, self._control, self._layout, self._layout.events, observe=True)
-        self._unreadable = 0
+        self._unreadable = self._dropped = 0
         self._last: dict[str, str] = {}
 
-    @property
-    def dropped(self) -> int:
-        return self._reader.dropped + self._unreadable
+    def take_dropped(self) -> int:
+        """Events that were overwritten before they were read, or cannot be read, since the last call."""
+        now, before = self._reader.dropped + self._unreadable, self._dropped
+        self._dropped = now
+        return now - before
 
     @property
     def ended(self) -> bool:

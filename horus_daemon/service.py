@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -12,7 +13,6 @@ from horus_core.errors import HorusError
 from horus_daemon.client_to_daemon import Down, List, Request, Restart, Shutdown, Status, Up
 from horus_daemon.daemon_to_client import Answer, DaemonStatus, Done, Graphs, Refused
 from horus_daemon.errors import UnknownGraph
-from horus_daemon.events import Event
 from horus_daemon.journal import log
 from horus_daemon.owned import OwnedGraph, Surroundings
 from horus_daemon.places import Places
@@ -40,22 +40,21 @@ class Service:
 
     Args:
         places: the daemon's folders.
-        publish: sends an event.
-        forward: passes a line of a graph's log on to the journal; None if there is none.
+        around: what the graphs need of the daemon and of the machine.
 
     Attributes:
         ending: whether the daemon is to end.
     """
 
     places: Places
-    publish: Callable[[Event], None]
-    forward: Callable[[str, str], None] | None = None
+    around: Surroundings
     graphs: dict[str, OwnedGraph] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     started_ns: int = field(default_factory=time.time_ns)
     ending: bool = False
     _ending_graphs: bool = False
     _forgetting: set[str] = field(default_factory=set)
+    _failed: dict[str, str] = field(default_factory=dict)
 
     def take_up(self) -> None:
         """Takes over what runs, and starts what should run."""
@@ -67,7 +66,7 @@ class Service:
     def _owned(self, entry: Entry) -> OwnedGraph:
         places, name = self.places, entry.spec.name
         files = GraphFiles(places.supervisors, name, places.graph_log(name), places.log_mode)
-        return OwnedGraph(entry, files, Surroundings(self.save, self.publish, self.forward))
+        return OwnedGraph(entry, files, self.save, self.around)
 
     def save(self) -> None:
         """Writes the state file; a failure is logged, and the next change tries again."""
@@ -84,8 +83,10 @@ class Service:
         for graph in list(self.graphs.values()):
             try:
                 graph.step()
-            except Exception:
-                log.exception("graph %s: a failure in the daemon itself", graph.name)
+            except Exception as problem:
+                if repr(problem) != self._failed.get(graph.name):
+                    log.exception("graph %s: a failure in the daemon itself", graph.name)
+                self._failed[graph.name] = repr(problem)
         for name in [name for name in self._forgetting if self.graphs[name].process is None]:
             self._forget(self.graphs[name])
             self.save()
@@ -113,7 +114,8 @@ class Service:
     def refuse(self, answer: Refused) -> None:
         """Counts and logs a refusal."""
         self.counts.refused += 1
-        log.warning("refused (%s): %s", answer.code, answer.why)
+        usual = answer.code in ("exists", "missing", "stopping")
+        log.log(logging.INFO if usual else logging.WARNING, "refused (%s): %s", answer.code, answer.why)
 
     def _handle(self, request: Request) -> Answer:
         match request:

@@ -56,7 +56,7 @@ class Result:
     def json(self, kind: Any = Any) -> Any:
         """What it printed, as `kind`, in which every field is there and none is unknown."""
         value = msgspec.json.decode(self.out, type=kind)
-        assert msgspec.to_builtins(value) == msgspec.json.decode(self.out), "there are fields that the schema has not"
+        assert msgspec.json.decode(msgspec.json.encode(value)) == msgspec.json.decode(self.out), "there are fields that the schema has not"
         return value
 
 
@@ -66,7 +66,9 @@ def environment(**changes: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "COLUMNS": "200", **changes}
 
 
-def horus(*arguments: str | Path, code: int | None = 0, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Result:
+def horus(
+    *arguments: str | Path, code: int | None = 0, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Result:
     """Runs the command to its end; `code` is the exit code that it must have."""
     ended = subprocess.run(
         [*COMMAND, *map(str, arguments)],

@@ -77,6 +77,6 @@ def time_rounds(turn: Callable[[int], object], warmup: int, samples: int) -> lis
     return taken
 
 
-def report(samples: list[int], **facts: object) -> None:
+def report(samples: list[int] | list[float], **facts: object) -> None:
     """Prints the line that the harness reads."""
     print(json.dumps({"samples": samples, **facts}), flush=True)

@@ -18,12 +18,12 @@ def command(name: str, node: str | None, follow: bool, lines: int, system: bool 
 
     'horus log NODE' shows what one node printed and logged in its current run.
     """
-    from horus_core.errors import UnknownNode
+    from horus_daemon.errors import UnknownGraph
     from horus_daemon.places import find_places
 
     places = find_places(system)
     path = places.graph_log(name)
     if not path.is_file() or path.parent != places.logs:
         known = sorted(each.stem for each in places.logs.glob("*.log") if each != places.daemon_log)
-        raise UnknownNode(str(places.logs), name, tuple(known))
+        raise UnknownGraph(name, tuple(known))
     print_log(path, lines, follow, node)

@@ -37,7 +37,7 @@ def command(names: tuple[str, ...], system: bool | None, as_json: bool) -> None:
 def _row(graph: GraphInfo) -> tuple[object, ...]:
     state = graph.state if graph.again_in is None else f"{graph.state} {show.duration(graph.again_in)}"
     ended = ""
-    if graph.ended is not None:
+    if graph.ended is not None and not graph.pid:
         code = "?" if graph.ended.code is None else graph.ended.code
         ended = f"{code} {graph.ended.why}".strip()
     return (

@@ -65,7 +65,7 @@ def _sessions_of(ctx: click.Context) -> list[Session]:
     """The sessions among what is on the line already."""
     from horus_core.recording.sessions import find_session
 
-    named: list[str] = []
+    named = list(ctx.args)  # where an option still lacks its value, arguments have not been taken from here
     for value in ctx.params.values():
         named += [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []
     found = []
@@ -101,9 +101,17 @@ def record_options(what: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         overwrite = click.option("--overwrite", is_flag=True, help="Replace a session of that name.")
         help = f"Record {what} as session NAME; {{date}} is filled in."
-        return click.option("--record", metavar="NAME", help=help)(overwrite(command))
+        return click.option("--record", metavar="NAME", callback=_checked_name, help=help)(overwrite(command))
 
     return decorate
+
+
+def _checked_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not ctx.resilient_parsing:
+        from horus_core.recording.sessions import check_name
+
+        check_name(value)
+    return value
 
 
 def yes_option(command: Command) -> Command:

@@ -27,6 +27,8 @@ class FileContent:
         RecordingMissing, NotARecording: see their words.
     """
 
+    _descriptor = -1
+
     def __init__(self, path: Path, limit: int | None = None) -> None:
         self._descriptor = _opened(path)
         self._window, self._start = memoryview(b""), 0
@@ -45,7 +47,10 @@ class FileContent:
             return self._window[start - self._start : stop - self._start]
         if stop - start > _WINDOW:
             return memoryview(os.pread(self._descriptor, max(stop - start, 0), start))
-        self._window, self._start = memoryview(os.pread(self._descriptor, min(_WINDOW, self.size - start), start)), start
+        self._window, self._start = (
+            memoryview(os.pread(self._descriptor, min(_WINDOW, self.size - start), start)),
+            start,
+        )
         return self._window[: max(stop - start, 0)]
 
     def close(self) -> None:

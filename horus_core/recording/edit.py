@@ -195,7 +195,7 @@ def _files(session: Session) -> list[tuple[str, str]]:
 
 
 def _senders(session: Session) -> list[str]:
-    return [node for node in session.senders if session.node_files(node, [])]
+    return [node for node in session.senders if session.has_file(node)]
 
 
 def _rows_within(batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
@@ -238,8 +238,7 @@ def _check_mergeable(a: Session, b: Session) -> None:
 
 def _publishers(session: Session) -> set[str]:
     """Who has sent anything."""
-    files = {node: session.node_files(node, []) for node in session.senders}
-    return {node for node, parts in files.items() if any(seal.rows for part in parts for seal in part.marks())}
+    return {node for node in session.senders if any(seal.rows for seal in session.marks(file_stem(node)))}
 
 
 def _owners(a: Session, b: Session) -> dict[str, Session]:

@@ -7,48 +7,31 @@ claims is checked before it is believed: frames against the file's size, headers
 from __future__ import annotations
 
 import os
-import re
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
 
-from horus_core.errors import NotARecording, RecordingDamaged, RecordingTooNew
+from horus_core.errors import NotARecording, RecordingDamaged
 from horus_core.recording.body import KINDS, Body, Names
-from horus_core.recording.format import FORMAT, STATUSES, BatchMark, Header, unsealed
-from horus_core.recording.frames import (
-    BATCH,
-    PREFIX,
-    SCHEMA,
-    Frame,
-    decompressed_size,
-    ends_before,
-    read_frame,
-    walk,
+from horus_core.recording.content import FileContent
+from horus_core.recording.dictionaries import LARGEST_BATCH, likely_names
+from horus_core.recording.format import BatchMark, Header, unsealed
+from horus_core.recording.frames import BATCH, DICTIONARY, PREFIX, SCHEMA, Frame, Gap, decompressed_size, walk
+from horus_core.recording.preamble import (
+    PROBLEMS,
+    batches_listed,
+    first_line,
+    frames_stop,
+    has_footer,
+    read_header,
 )
-from horus_core.recording.mapped import MappedFile
 
-MAGIC = b"ARROW1"
-LARGEST_BATCH = 512 << 20  # bytes that a compressed batch may take in memory: more than a recorder ever holds
-_PLAIN = {  # the same with names as numbers: what a batch itself holds
+_PLAIN = {  # the schemas with names as numbers: what a batch itself holds
     kind: pa.schema([field.with_type(getattr(field.type, "index_type", field.type)) for field in schema])
     for kind, schema in KINDS.items()
 }
-_TAIL = 4 + len(MAGIC)  # the footer's length and the magic
-_ID = re.compile(r"[0-9a-f]{1,64}")
-PROBLEMS = (
-    struct.error,
-    pa.ArrowException,
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    NotImplementedError,
-    MemoryError,
-)
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -80,7 +63,7 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class RecordingFile:
-    """One file of a recording, open for reading through a memory map.
+    """One file of a recording, open for reading.
 
     Args:
         path: the file.
@@ -107,75 +90,34 @@ class RecordingFile:
         self.path = Path(path)
         self.damage: list[Damage] = []
         self._growing = growing
-        self._mapped = MappedFile(self.path, limit)
-        self._buffer = pa.py_buffer(self._mapped.view)
-        self.size = len(self._mapped.view)
-        self._schema: pa.Schema | None = None
+        self._content = FileContent(self.path, limit)
+        schema: pa.Schema | None = None
         try:
-            self._schema, self.header = self._read_header()
+            schema, self.header = read_header(self._content, self.path)
         except (RecordingDamaged, NotARecording) as problem:
             if header is None:
                 raise
             self.header = header
             found = problem.args[2] if isinstance(problem, RecordingDamaged) else f"it is {problem.args[1]}"
             self._note(-1, header.graph.first_tick, f"{found}; another file's header stands in for its own")
-        self._stop = self._frames_stop()
-        self._listed = self._batches_listed()
+        self._stop = frames_stop(self._content)
+        self._listed = self._batches_listed(schema)
         self.complete = self._listed is not None
-        self._dictionaries: list[Names] | None = None
+        self._names: list[Names] | None = None
 
-    def _read_header(self) -> tuple[pa.Schema, Header]:
-        if bytes(self._mapped.view[: len(MAGIC)]) != MAGIC[: self.size]:
-            raise NotARecording(str(self.path), "not an Arrow file", "give a recording's .arrow file")
-        if self.size <= PREFIX:
-            raise self._bad_start(f"it was cut after {self.size} bytes, before any data")
-        try:
-            frame = read_frame(self._mapped.view, PREFIX, self.size)
-            if frame is None or frame.kind != SCHEMA:
-                raise ValueError("it is not whole")
-            schema = pa.ipc.read_schema(self._buffer.slice(PREFIX, frame.stop - PREFIX))
-            raw = unsealed(schema.metadata or {})
-            version = msgspec.json.decode(raw, type=_Version).format
-            header = msgspec.json.decode(raw, type=Header) if version <= FORMAT else None
-        except KeyError:
-            raise NotARecording(
-                str(self.path), "an Arrow file, but not of HORUS", "give a recording's .arrow file"
-            ) from None
-        except (*PROBLEMS, RecursionError) as problem:
-            raise self._bad_start(f"the header does not read ({_line(problem)})") from None
-        if header is None:
-            raise RecordingTooNew(str(self.path), version, FORMAT)
-        if header.kind not in KINDS or not schema.remove_metadata().equals(KINDS[header.kind]):
-            raise self._bad_start(f"its columns are not those of a {header.kind[:40]!r} file")
-        if not _ID.fullmatch(header.id):
-            raise self._bad_start(f"its session's id is {header.id[:40]!r}, not a hexadecimal number")
-        return schema, header
-
-    def _bad_start(self, what: str) -> RecordingDamaged:
-        return RecordingDamaged(str(self.path), "at its start", what)
-
-    def _frames_stop(self) -> int:
-        """Where the frames must end: before the footer, or with the file."""
-        view = self._mapped.view
-        if bytes(view[-len(MAGIC) :]) != MAGIC:
-            return self.size
-        length = int.from_bytes(view[-_TAIL : -len(MAGIC)], "little", signed=True)
-        stop = self.size - _TAIL - length
-        return stop if length > 0 and ends_before(view, stop) else self.size
-
-    def _batches_listed(self) -> int | None:
-        """How many batches the footer lists; None where there is no valid one."""
-        if bytes(self._mapped.view[-len(MAGIC) :]) != MAGIC or self.size <= PREFIX:
+    def _batches_listed(self, schema: pa.Schema | None) -> int | None:
+        if not has_footer(self._content):
             return None
         try:
-            file = pa.ipc.open_file(self._buffer)
-            if self._schema is not None and not file.schema.equals(self._schema, check_metadata=True):
-                raise ValueError("footer and start disagree")
-            listed: int = file.num_record_batches
+            return batches_listed(self._content, schema)
         except PROBLEMS as problem:
-            self._note(-1, -1, f"its footer is not valid ({_line(problem)})")
+            self._note(-1, -1, f"its footer is not valid ({first_line(problem)})")
             return None
-        return listed
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self._content.size
 
     def marks(self) -> Iterator[BatchMark]:
         """What each batch says of itself, in file order, without a look at what is in them."""
@@ -186,24 +128,22 @@ class RecordingFile:
         """The batches that may hold ticks from `first_tick` to `last_tick`, in file order, each checked.
 
         A batch that fails its checksum is left out and noted in :attr:`damage`; where the file ends early is noted too.
-        Batches are views of the memory map: constant memory however long the file.
+        One batch is in memory at a time, however long the file.
         """
         for frame, seal in self._frames_within(first_tick, last_tick):
             batch = self.decode(frame, seal)
             if batch is not None:
                 yield batch
-            self._mapped.release(frame.stop)
 
     def bodies(self, first_tick: int | None = None, last_tick: int | None = None) -> Iterator[tuple[Body, Names]]:
         """The same batches as plain arrays, for what reads millions of small ones."""
         for frame, seal in self._frames_within(first_tick, last_tick):
             try:
-                found = self._checked(frame, seal)
+                found = self._checked(frame, seal, self._content.read(frame.start, frame.stop))
             except PROBLEMS as problem:
-                self._note(seal.first, seal.last, _line(problem), frame.start, frame.stop, seal.rows)
+                self._note(seal.first, seal.last, first_line(problem), frame.start, frame.stop, seal.rows)
             else:
                 yield found
-            self._mapped.release(frame.stop)
 
     def _frames_within(self, first: int | None, last: int | None) -> Iterator[tuple[Frame, BatchMark]]:
         for frame, seal in self.sealed_frames():
@@ -213,29 +153,28 @@ class RecordingFile:
     def sealed_frames(self) -> Iterator[tuple[Frame, BatchMark]]:
         """Each batch's place in the file and what it says of itself; :attr:`damage` tells what lies between."""
         known, found, gaps = self.header.graph.first_tick, 0, list[tuple[int, int]]()
-        for item in walk(self._mapped.view, self._stop):
-            seal = _seal(item) if isinstance(item, Frame) else None
-            if isinstance(item, Frame) and seal is not None and item.kind == BATCH:
+        whole = True
+        for item in walk(self._content, self._stop):
+            seal = _seal(item) if isinstance(item, Frame) and item.kind == BATCH else None
+            if isinstance(item, Frame) and seal is not None:
                 self._note_gaps(gaps, known, seal.first)
-                gaps, known, found = [], seal.last, found + 1
+                gaps, known, found = [], max(known, seal.last), found + 1
                 yield item, seal
-            elif not isinstance(item, Frame) or item.kind == BATCH or item.metadata:
+            elif not _belongs_before_batches(item) or found:
                 gaps.append((item.start, item.stop))
-        self._note_end(gaps, known, found)
-
-    def _note_gaps(self, gaps: list[tuple[int, int]], before: int, after: int) -> None:
-        for start, stop in gaps:
-            self._note(before, after, f"no batch reads in its bytes {start:,} to {stop:,}", start, stop)
-
-    def _note_end(self, gaps: list[tuple[int, int]], last: int, found: int) -> None:
+                whole = False
         if self._stop < self.size:
-            self._note_gaps(gaps, last, -1)
-            if self._listed not in (None, found) and not gaps:
+            self._note_gaps(gaps, known, -1)
+            if whole and self._listed not in (None, found):
                 self._note(-1, -1, f"its footer lists {self._listed} batches, it holds {found}")
         elif not self._growing:
             tail = self.size - gaps[0][0] if gaps else 0
             rest = f"; its last {tail:,} bytes are not a whole batch" if tail else ""
-            self._note(last, -1, f"it was not closed{rest}", self.size - tail, self.size)
+            self._note(known, -1, f"it was not closed{rest}", self.size - tail, self.size)
+
+    def _note_gaps(self, gaps: list[tuple[int, int]], before: int, after: int) -> None:
+        for start, stop in gaps:
+            self._note(before, after, f"no batch reads in its bytes {start:,} to {stop:,}", start, stop)
 
     def _note(self, first: int, last: int, what: str, start: int = -1, stop: int = -1, rows: int = -1) -> None:
         damage = Damage(str(self.path), first, last, what, start, stop, rows)
@@ -245,65 +184,37 @@ class RecordingFile:
     def decode(self, frame: Frame, seal: BatchMark) -> pa.RecordBatch | None:
         """The batch of `frame`, or None, with a note in :attr:`damage`, where it is not what was written."""
         try:
-            _, names = self._checked(frame, seal)
-            raw = self._raw(frame)
+            data = self._content.read(frame.start, frame.stop)
+            _, names = self._checked(frame, seal, data)
+            raw = pa.ipc.read_record_batch(pa.py_buffer(data), _PLAIN[self.header.kind])
             raw.validate(full=True)
             return _with_names(raw, names.arrays, KINDS[self.header.kind])
         except PROBLEMS as problem:
-            self._note(seal.first, seal.last, _line(problem), frame.start, frame.stop, seal.rows)
+            self._note(seal.first, seal.last, first_line(problem), frame.start, frame.stop, seal.rows)
             return None
 
-    def _raw(self, frame: Frame) -> pa.RecordBatch:
-        """The batch of `frame` with numbers in place of names."""
-        return pa.ipc.read_record_batch(
-            self._buffer.slice(frame.start, frame.stop - frame.start), _PLAIN[self.header.kind]
-        )
-
-    def _checked(self, frame: Frame, seal: BatchMark) -> tuple[Body, Names]:
-        body = self._body(frame)
+    def _checked(self, frame: Frame, seal: BatchMark, data: memoryview) -> tuple[Body, Names]:
+        body = self._body(frame, data)
         if body.rows != seal.rows:
             raise ValueError(f"it has {body.rows} rows, not {seal.rows}")
-        for place, names in enumerate(self._names()):
+        if self._names is None:
+            self._names = likely_names(self._content, self._stop, self.header)
+        for place, names in enumerate(self._names):
             if body.checksum(names) == seal.crc32:
                 if place:
                     self._note(-1, -1, "its dictionary is not what was written; the names are taken from its header")
                 return body, names
         raise ValueError("its checksum does not match")
 
-    def _body(self, frame: Frame) -> Body:
-        if decompressed_size(self._mapped.view, frame) > LARGEST_BATCH:
+    def _body(self, frame: Frame, data: memoryview) -> Body:
+        kind, body = self.header.kind, data[frame.body - frame.start :]
+        if not frame.codec:
+            return Body(kind, frame.rows, body, frame.buffers)
+        if decompressed_size(frame, body) > LARGEST_BATCH:
             raise ValueError(f"it claims to be more than {LARGEST_BATCH >> 20} MiB when decompressed")
-        kind, view = self.header.kind, self._mapped.view
-        if frame.codec:
-            raw = self._raw(frame)
-            raw.validate()
-            return Body.of(kind, raw)
-        return Body(kind, frame.rows, view[frame.body : frame.stop], frame.buffers)
-
-    def _names(self) -> list[Names]:
-        """The dictionaries that may be right: the file's own, and those that its header implies."""
-        if self._dictionaries is None:
-            own, implied = self._own_names(), implied_names(self.header)
-            self._dictionaries = [Names(each) for each in ([own] if own == implied else [own, implied])]
-        return self._dictionaries
-
-    def _own_names(self) -> dict[str, pa.Array]:
-        columns = [field.name for field in KINDS[self.header.kind] if pa.types.is_dictionary(field.type)]
-        if not columns:
-            return {}
-        try:
-            for frame in walk(self._mapped.view, self._stop):
-                if not isinstance(frame, Frame) or decompressed_size(self._mapped.view, frame) > LARGEST_BATCH:
-                    return {}
-                if frame.kind == BATCH:
-                    break
-            first = pa.ipc.open_stream(self._buffer.slice(PREFIX)).read_next_batch()
-            names = {column: first.column(column).dictionary for column in columns}
-            for dictionary in names.values():
-                dictionary.validate(full=True)
-            return names
-        except (*PROBLEMS, StopIteration, AttributeError):
-            return {}
+        raw = pa.ipc.read_record_batch(pa.py_buffer(data), _PLAIN[kind])
+        raw.validate()
+        return Body.of(kind, raw)
 
     def codec(self) -> str:
         """How the file's batches are compressed: "lz4", "zstd" or "" for not at all."""
@@ -311,16 +222,11 @@ class RecordingFile:
 
     def bytes(self, start: int, stop: int) -> memoryview:
         """Some of the file's bytes."""
-        return self._mapped.view[start:stop]
+        return self._content.read(start, stop)
 
     def close(self) -> None:
-        """Forgets the map; batches that were handed out stay valid."""
-        self._mapped.close()
-        self._buffer = pa.py_buffer(b"")
-
-
-class _Version(msgspec.Struct):
-    format: int
+        """Closes the file; batches that were handed out stay valid."""
+        self._content.close()
 
 
 def _with_names(raw: pa.RecordBatch, names: dict[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
@@ -331,15 +237,10 @@ def _with_names(raw: pa.RecordBatch, names: dict[str, pa.Array], schema: pa.Sche
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def implied_names(header: Header) -> dict[str, pa.Array]:
-    """The dictionaries of the file with this header, by column; they are fixed when it begins."""
-    if header.kind == "events":
-        return {}
-    if header.kind == "node":
-        topics = [lane.topic for lane in header.graph.lanes if lane.node == header.node]
-        return {"topic": pa.array(topics, type=pa.string())}
-    nodes = [node.name for node in header.graph.nodes]
-    return {"node": pa.array(nodes, type=pa.string()), "status": pa.array(STATUSES, type=pa.string())}
+def _belongs_before_batches(item: Frame | Gap) -> bool:
+    if not isinstance(item, Frame) or item.metadata:
+        return False
+    return item.kind == DICTIONARY or (item.kind == SCHEMA and item.start == PREFIX)
 
 
 def _seal(frame: Frame) -> BatchMark | None:
@@ -347,7 +248,3 @@ def _seal(frame: Frame) -> BatchMark | None:
         return msgspec.json.decode(unsealed(frame.metadata), type=BatchMark)
     except (KeyError, ValueError):
         return None
-
-
-def _line(problem: BaseException) -> str:
-    return (str(problem).splitlines() or [type(problem).__name__])[0][:200]

@@ -107,7 +107,7 @@ def _parse(metadata: bytes, place: int, body: int, stop: int) -> Frame | None:
     _, kind_at, header_at, size_at, custom_at = fields(metadata, UINT32.unpack_from(metadata, 0)[0], 5)
     kind = metadata[kind_at] if kind_at else 0
     size = INT64.unpack_from(metadata, size_at)[0] if size_at else 0
-    if kind not in (SCHEMA, DICTIONARY, BATCH) or not header_at or not 0 <= size <= stop - body:
+    if kind not in (SCHEMA, DICTIONARY, BATCH) or not header_at or not 0 <= size <= stop - body or size % 8 or body % 8:
         return None
     if kind == SCHEMA:
         return Frame(kind, place, body, body + size)

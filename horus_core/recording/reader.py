@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from horus_core.errors import RecordingDamaged, RecordingError, RecordingMissing, RecordingTooNew
 from horus_core.recording.body import Body, Names
-from horus_core.recording.file import MAGIC, Damage, RecordingFile
-from horus_core.recording.format import GraphRecord, Header, NodeRecord
+from horus_core.recording.file import Damage, RecordingFile
+from horus_core.recording.header import BatchMark, GraphRecord, Header, NodeRecord
 from horus_core.recording.names import FILE_NAME, file_stem, is_being_written, open_regular
+from horus_core.recording.preamble import MAGIC
 
 __all__ = ["FILE_NAME", "Damage", "RecordingFile", "Session", "file_stem", "is_being_written"]
 
@@ -117,15 +118,19 @@ class Session:
             stem: which file.
             damage: what does not open is noted there and left out; without it, it raises.
         """
-        opened = []
+        return list(self._opened(stem, damage))
+
+    def _opened(self, stem: str, damage: list[Damage] | None) -> Iterator[RecordingFile]:
+        """The same, each opened when it is its turn: a long session has more parts than a process may open files."""
         for path in self._files.get(stem, []):
             try:
-                opened.append(self.open_file(path))
+                file = self.open_file(path)
             except RecordingError as problem:
                 if damage is None:
                     raise
                 damage.append(Damage(str(path), -1, -1, f"it cannot be opened: {problem}"))
-        return opened
+            else:
+                yield file
 
     def open_file(self, path: Path) -> RecordingFile:
         """Opens one of :meth:`paths`.
@@ -159,7 +164,7 @@ class Session:
         self, stem: str, damage: list[Damage], first_tick: int | None = None, last_tick: int | None = None
     ) -> Iterator[pa.RecordBatch]:
         """The batches of all parts of one file; what cannot be read of it is noted in `damage`."""
-        for file in self.files(stem, damage):
+        for file in self._opened(stem, damage):
             yield from file.batches(first_tick, last_tick)
             damage.extend(file.damage)
 
@@ -167,9 +172,14 @@ class Session:
         self, stem: str, damage: list[Damage], first_tick: int | None = None, last_tick: int | None = None
     ) -> Iterator[tuple[Body, Names]]:
         """The same batches as plain arrays."""
-        for file in self.files(stem, damage):
+        for file in self._opened(stem, damage):
             yield from file.bodies(first_tick, last_tick)
             damage.extend(file.damage)
+
+    def marks(self, stem: str) -> Iterator[BatchMark]:
+        """What each batch of all parts of one file says of itself."""
+        for file in self._opened(stem, []):
+            yield from file.marks()
 
     def events(self) -> list[dict[str, Any]]:
         """All recorded events, as dicts with time (ns since 1970), tick, node, event, detail (JSON)."""
@@ -182,6 +192,10 @@ class Session:
                 found += [dict(zip(columns, row, strict=True)) for row in rows]
         return found
 
+    def has_file(self, node: str) -> bool:
+        """Whether there is a file for the messages of `node`."""
+        return file_stem(node) in self._files
+
     @property
     def begins(self) -> bool:
         """Whether the first part is there; not where a ring has dropped old parts."""
@@ -190,10 +204,7 @@ class Session:
     def first_tick(self) -> int:
         """The first tick that is recorded; where a ring has dropped old parts, that of the oldest that is left."""
         if not self.begins:
-            for file in self.files("scheduler", []):
-                for seal in file.marks():
-                    if seal.rows:
-                        return seal.first
+            return next((seal.first for seal in self.marks("scheduler") if seal.rows), self.graph.first_tick)
         return self.graph.first_tick
 
     @staticmethod
@@ -209,7 +220,7 @@ class Session:
             names, ticks = batch.column("event").to_pylist(), batch.column("tick").to_pylist()
             ends.extend(tick for name, tick in zip(names, ticks, strict=True) if name == "end")
         if len(ends) == 1 or self.state != "complete":
-            ends.extend(seal.last for file in self.files("scheduler", []) for seal in file.marks())
+            ends.extend(seal.last for seal in self.marks("scheduler"))
         return max(ends)
 
     def size(self) -> int:

@@ -16,6 +16,7 @@ from horus_core.recording.format import STATUSES
 from horus_core.recording.header import NodeRecord
 from horus_core.recording.loss import Hole, LaneCount
 from horus_core.recording.messages import Messages, read_messages
+from horus_core.recording.names import file_stem
 from horus_core.recording.reader import Session
 from horus_core.recording.ticks import TickRows, read_ticks
 
@@ -165,8 +166,7 @@ def overview(session: Session, count_messages: bool = False) -> SessionOverview:
     """
     messages = None
     if count_messages:
-        files = [file for node in session.senders for file in session.node_files(node, [])]
-        messages = sum(seal.rows for file in files for seal in file.marks())
+        messages = sum(seal.rows for node in session.senders for seal in session.marks(file_stem(node)))
     ticks = max(session.last_tick() - session.first_tick() + 1, 0)
     return SessionOverview(
         name=session.name,

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from horus_core.recording.file import implied_names
+from horus_core.recording.dictionaries import implied_names
 from horus_core.recording.format import EVENTS, MESSAGES, RECEIVED, STATUSES, TICKS, Header, mark, with_header
 from horus_core.recording.names import file_stem
 

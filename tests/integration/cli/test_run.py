@@ -32,7 +32,9 @@ def test_a_script_runs_with_the_nodes_lines_and_a_table(tmp_path: Path, text: st
     result = horus("run", script(tmp_path, text))
     out = result.out.splitlines()
     assert out[:3] == ["[sensor] at 0", "[sensor] at 10", "[sensor] at 20"]
-    table = lines_of("\n".join(out[3:]), ["node", "ticks", "rate", "busy p50", "p99", "max", "misses", "restarts", "messages"])
+    table = lines_of(
+        "\n".join(out[3:]), ["node", "ticks", "rate", "busy p50", "p99", "max", "misses", "restarts", "messages"]
+    )
     assert [row[:2] for row in table[1:]] == [["sensor", "30"], ["driver", "30"]]
     assert [row[6:9] for row in table[1:]] == [["0", "0", "30"], ["0", "0", "30"]]
     assert result.err == ""
@@ -60,7 +62,8 @@ def test_a_name_that_is_taken_is_refused_before_the_script_begins(tmp_path: Path
 def test_the_date_is_filled_into_a_name(tmp_path: Path, recordings: Path) -> None:
     horus("run", "--inline", "--record", "day-{date}", script(tmp_path, SMALL))
     (folder,) = recordings.iterdir()
-    assert folder.name.startswith("day-2") and "{" not in folder.name
+    assert folder.name.startswith("day-2")
+    assert "{" not in folder.name
 
 
 @pytest.mark.parametrize("name", ["../x", "", "x" * 300, "a\nb", "-x", "a/b", "  "], ids=ascii)
@@ -85,10 +88,14 @@ def test_json_is_all_that_stands_on_standard_output(tmp_path: Path) -> None:
     result = horus("run", "--json", "--record", "monday", script(tmp_path, 'print("from the script")\n' + SMALL))
     summary = result.json(RunSummary)
     assert (summary.outcome, summary.error, summary.session, summary.ticks) == ("ended", "", "monday", 30)
-    assert [(node.name, node.ticks, node.messages_sent) for node in summary.nodes] == [("sensor", 30, 30), ("driver", 30, 30)]
+    assert [(node.name, node.ticks, node.messages_sent) for node in summary.nodes] == [
+        ("sensor", 30, 30),
+        ("driver", 30, 30),
+    ]
     assert summary.recorded_bytes > 0
     assert all(Path(path).is_file() for path in summary.files)
-    assert "from the script" in result.err and "[sensor] at 10" in result.err
+    assert "from the script" in result.err
+    assert "[sensor] at 10" in result.err
 
 
 def test_inline_runs_all_nodes_in_one_process(tmp_path: Path) -> None:
@@ -108,7 +115,8 @@ def test_a_node_that_ends_the_graph_gives_exit_code_1_and_its_own_traceback(tmp_
     assert "horus: node 'sensor' raised an exception in tick 5; the graph has ended\n" in result.err
     assert "ValueError: no reading" in result.err
     frames = [line for line in result.err.splitlines() if line.lstrip().startswith("File ")]
-    assert len(frames) == 1 and str(path) in frames[0]
+    assert len(frames) == 1
+    assert str(path) in frames[0]
 
 
 def test_a_failed_run_says_so_in_json(tmp_path: Path) -> None:
@@ -125,7 +133,9 @@ def test_a_node_that_does_not_start_gives_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_a_restarted_node_is_in_the_table(tmp_path: Path) -> None:
-    summary = horus("run", "--json", script(tmp_path, raises_in(5, "restart").replace("tick_rate", "deterministic=True, tick_rate")))
+    summary = horus(
+        "run", "--json", script(tmp_path, raises_in(5, "restart").replace("tick_rate", "deterministic=True, tick_rate"))
+    )
     (node,) = summary.json(RunSummary).nodes
     assert (node.restarts, node.errors) == (1, 1)
 
@@ -143,7 +153,9 @@ def test_misuse_in_the_script_names_its_line(tmp_path: Path) -> None:
     assert refused("run", path).endswith("main.py:3: node 'a': rate is -1; expected a number above 0 Hz")
 
 
-@pytest.mark.parametrize(("ending", "code"), [("raise SystemExit(3)", 3), ("raise SystemExit", 0), ("raise SystemExit('no')", 1)])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("raise SystemExit(3)", 3), ("raise SystemExit", 0), ("raise SystemExit('no')", 1)]
+)
 def test_the_scripts_own_exit_code_stands(tmp_path: Path, ending: str, code: int) -> None:
     horus("run", script(tmp_path, ending), code=code)
 
@@ -155,22 +167,28 @@ def test_there_must_be_such_a_script(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--record=x", "--duration=1", "--rate=10", "--inline"])
 def test_an_option_without_a_run_to_apply_it_to_is_misuse(tmp_path: Path, option: str) -> None:
     result = horus("run", option, script(tmp_path, NO_GRAPH), code=2)
-    assert result.err.count("\n") == 1 and "ran no graph" in result.err
+    assert result.err.count("\n") == 1
+    assert "ran no graph" in result.err
 
 
 def test_a_script_without_a_graph_may_run_all_the_same(tmp_path: Path) -> None:
     result = horus("run", script(tmp_path, NO_GRAPH))
-    assert result.out == "hello\n" and "ran no graph" in result.err
+    assert result.out == "hello\n"
+    assert "ran no graph" in result.err
 
 
-@pytest.mark.parametrize("wrong", ["--duration=0", "--duration=nan", "--duration=x", "--rate=-1", "--rate=inf", "--nothing"])
+@pytest.mark.parametrize(
+    "wrong", ["--duration=0", "--duration=nan", "--duration=x", "--rate=-1", "--rate=inf", "--nothing"]
+)
 def test_a_wrong_option_is_refused_in_one_line(tmp_path: Path, wrong: str) -> None:
     assert wrong.partition("=")[0] in refused("run", wrong, script(tmp_path, SMALL))
 
 
 def test_what_stands_behind_the_dashes_is_the_scripts(tmp_path: Path) -> None:
     path = script(tmp_path, "import sys\nprint(sys.argv)\n")
-    assert horus("run", path, "--", "--record", "x", "--", "y").out.strip() == str([str(path), "--record", "x", "--", "y"])
+    assert horus("run", path, "--", "--record", "x", "--", "y").out.strip() == str(
+        [str(path), "--record", "x", "--", "y"]
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])

@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -20,8 +21,10 @@ from tests.recordings import Recording, cut, file_of, flip, replace_header, rows
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     """Ten messages in batches of 4, 4 and 2, behind the empty one that every file begins with."""
-    return Recording({"sensor": ["scan"]}).add("sensor", "scan", [{"v": tick * 0.5} for tick in range(10)]).write(
-        tmp_path / "one"
+    return (
+        Recording({"sensor": ["scan"]})
+        .add("sensor", "scan", [{"v": tick * 0.5} for tick in range(10)])
+        .write(tmp_path / "one")
     )
 
 
@@ -52,6 +55,15 @@ def batch_ends(path: Path) -> list[int]:
             ends.append(source.tell())
 
 
+def refusal(path: Path) -> str:
+    """Why the file is not opened, '' if it is."""
+    try:
+        RecordingFile(path)
+    except RecordingError as problem:
+        return str(problem)
+    return ""
+
+
 def test_a_whole_file_gives_all_rows_and_no_damage(session: Session) -> None:
     path = file_of(session, "sensor")
     file = RecordingFile(path)
@@ -68,14 +80,18 @@ def test_bodies_hold_what_batches_hold(session: Session) -> None:
             assert body.rows == batch.num_rows
             assert body.numbers("tick", "i8").tolist() == batch.column("tick").to_pylist()
             column = "topic" if stem == "sensor" else "node"
-            assert [names.lists[column][place] for place in body.numbers(column, "i2")] == batch.column(column).to_pylist()
+            assert [names.lists[column][place] for place in body.numbers(column, "i2")] == batch.column(
+                column
+            ).to_pylist()
             if stem == "sensor":
                 bounds, data = body.bytes("payload")
-                found = [data[a:b].tobytes() for a, b in zip(bounds, bounds[1:], strict=False)]
+                found = [data[a:b].tobytes() for a, b in pairwise(bounds.tolist())]
                 assert found == batch.column("payload").to_pylist()
 
 
-def test_a_file_cut_at_any_byte_gives_its_whole_batches_and_says_what_is_missing(session: Session, tmp_path: Path) -> None:
+def test_a_file_cut_at_any_byte_gives_its_whole_batches_and_says_what_is_missing(
+    session: Session, tmp_path: Path
+) -> None:
     path = file_of(session, "sensor")
     whole, ends = path.read_bytes(), batch_ends(path)
     short = tmp_path / "short.arrow"
@@ -83,12 +99,10 @@ def test_a_file_cut_at_any_byte_gives_its_whole_batches_and_says_what_is_missing
     for size in range(len(whole)):
         short.write_bytes(whole[:size])
         rows = [0, 4, 8, 10][max(sum(end <= size for end in ends) - 1, 0)]
-        try:
-            file = RecordingFile(short)
-        except RecordingError as problem:
-            assert size < header_end, problem
-            assert str(short) in str(problem)
+        if size <= header_end and (refused := refusal(short)):
+            assert str(short) in refused
             continue
+        file = RecordingFile(short)
         found = [tick for batch in file.batches() for tick in batch.column("tick").to_pylist()]
         assert found == list(range(rows)), f"cut after {size} bytes"
         assert not file.complete
@@ -126,11 +140,10 @@ def test_a_flipped_bit_is_found_or_harmless(session: Session, tmp_path: Path, co
     for bit in bits:
         broken.write_bytes(whole)
         flip(broken, bit)
-        try:
-            file = RecordingFile(broken)
-        except RecordingError as problem:
-            assert str(broken) in str(problem)
+        if refused := refusal(broken):
+            assert str(broken) in refused
             continue
+        file = RecordingFile(broken)
         found = [
             pair
             for batch in file.batches()
@@ -143,6 +156,7 @@ def test_a_flipped_bit_is_found_or_harmless(session: Session, tmp_path: Path, co
 
 
 def recompress(path: Path, compression: str) -> None:
+    """Writes a file anew with compressed batches."""
     file = RecordingFile(path)
     batches = list(file.batches())
     options = pa.ipc.IpcWriteOptions(compression=compression)

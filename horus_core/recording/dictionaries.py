@@ -1,0 +1,58 @@
+"""The names of topics, nodes and statuses that a file's columns count in."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from horus_core.recording.body import KINDS, Names
+from horus_core.recording.content import FileContent
+from horus_core.recording.format import STATUSES, Header
+from horus_core.recording.frames import BATCH, PREFIX, Frame, decompressed_size, walk
+from horus_core.recording.preamble import PROBLEMS
+
+LARGEST_BATCH = 512 << 20  # bytes that a compressed batch may take in memory: more than a recorder ever holds
+
+
+def implied_names(header: Header) -> dict[str, pa.Array]:
+    """The dictionaries of the file with this header, by column; they are fixed when it begins."""
+    if header.kind == "events":
+        return {}
+    if header.kind == "node":
+        topics = [lane.topic for lane in header.graph.lanes if lane.node == header.node]
+        return {"topic": pa.array(topics, type=pa.string())}
+    nodes = [node.name for node in header.graph.nodes]
+    return {"node": pa.array(nodes, type=pa.string()), "status": pa.array(STATUSES, type=pa.string())}
+
+
+def likely_names(content: FileContent, stop: int, header: Header) -> list[Names]:
+    """The dictionaries that may be right: the file's own, and those that its header implies."""
+    own, implied = _own_names(content, stop, header), implied_names(header)
+    return [Names(each) for each in ([own] if own == implied else [own, implied])]
+
+
+def _own_names(content: FileContent, stop: int, header: Header) -> dict[str, pa.Array]:
+    columns = [field.name for field in KINDS[header.kind] if pa.types.is_dictionary(field.type)]
+    try:
+        end = _first_batch_stop(content, stop) if columns else 0
+        if not end:
+            return {}
+        first = pa.ipc.open_stream(pa.py_buffer(content.read(PREFIX, end))).read_next_batch()
+        names = {column: first.column(column).dictionary for column in columns}
+        for dictionary in names.values():
+            dictionary.validate(full=True)
+        return names
+    except (*PROBLEMS, StopIteration, AttributeError):
+        return {}
+
+
+def _first_batch_stop(content: FileContent, stop: int) -> int:
+    """Where the first batch ends, if all up to there reads; else 0."""
+    for frame in walk(content, stop):
+        if (
+            not isinstance(frame, Frame)
+            or decompressed_size(frame, content.read(frame.body, frame.stop)) > LARGEST_BATCH
+        ):
+            return 0
+        if frame.kind == BATCH:
+            return frame.stop
+    return 0
