@@ -45,6 +45,7 @@ COMMANDS = {
     "new": "Make a project.",
     "check": "Check a project or a script without running its graph, and show the graph.",
     "doctor": "Say what this machine grants, and what to do about what is missing.",
+    "blackbox": "Look at flight recorders and save them.",
     "clean": "Remove what dead graphs left in shared memory.",
     "completion": "Print the script that completes commands and names in your shell.",
 }

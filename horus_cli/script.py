@@ -10,7 +10,7 @@ from types import TracebackType
 import click
 
 from horus_cli import show
-from horus_core.errors import HorusError, NodeFailed, StartFailed
+from horus_core.errors import HorusError, NodeFailed, ScriptFailed, StartFailed
 
 _ARGUMENTS = "horus.script_arguments"
 _OURS = Path(__file__).resolve().parent.parent
@@ -49,7 +49,7 @@ def ending(problem: BaseException, script: str | os.PathLike[str]) -> tuple[int,
         return 1, str(problem.code)
     if isinstance(problem, KeyboardInterrupt):
         return 130, ""
-    if isinstance(problem, (NodeFailed, StartFailed)):
+    if isinstance(problem, (NodeFailed, StartFailed, ScriptFailed)):
         return 1, str(problem)
     if isinstance(problem, HorusError):
         theirs = isinstance(problem, (ValueError, KeyError, TypeError))  # not the machine's

@@ -482,7 +482,6 @@ class Supervisor:
 
     def _apply_policy(self, position: int, policy: str, tick: int, what: str, trace: str) -> None:
         node, worker = self.plan.graph.nodes[position], self._workers[position]
-        self._keep_blackbox(f"node {node.name!r} {what}")
         if node.critical is not None:
             self.enter_safe_mode(f"critical node {node.name!r} {what}")
         now, rule = time.monotonic(), node.restart
@@ -492,12 +491,14 @@ class Supervisor:
                 delay = rule.delay(len(recent))
                 worker.restarts = [*recent, now]
                 worker.restart_at = now + delay
+                self._keep_blackbox(f"node {node.name!r} {what}")
                 self._tell(f"node {node.name!r} {what} in tick {tick}; restarting it in {delay:g} s", trace)
                 return
             what = f"{what}, for the {len(recent) + 1}th time in {rule.window:g} s,"
         elif policy in ("skip", "ignore") and node.critical is None:
             self._tell(f"node {node.name!r} {what} in tick {tick}; the graph goes on without it", trace)
             self.emit("skip", position, tick)
+            self._keep_blackbox(f"node {node.name!r} {what}")
             return
         self._fail(NodeFailed(node.name, tick, what, trace))
 

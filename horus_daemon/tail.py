@@ -55,18 +55,19 @@ def _backwards(path: Path) -> Iterator[str]:
     except FileNotFoundError:
         return
     with file:
-        at, rest = file.seek(0, os.SEEK_END), b""
+        end = at = file.seek(0, os.SEEK_END)
+        rest = b""
         while at > 0:
             size = min(_CHUNK, at)
+            file.seek(at - size)
+            block = file.read(size)
+            if at == end:
+                block = block.removesuffix(b"\n")  # it ends the last line, and begins none
             at -= size
-            file.seek(at)
-            block = file.read(size) + rest
-            rest, *lines = block.split(b"\n")
-            if lines and not lines[-1] and at + size == file.seek(0, os.SEEK_END):
-                lines.pop()  # what follows the last line's end is no line
+            rest, *lines = (block + rest).split(b"\n")
             for line in reversed(lines):
                 yield line.decode(errors="replace")
-        if rest:
+        if end:
             yield rest.decode(errors="replace")
 
 

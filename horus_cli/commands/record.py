@@ -17,6 +17,7 @@ COMMANDS = {
     "trim": "Keep a range of ticks.",
     "merge": "Put sessions together.",
     "repair": "Make a session whole that was cut short or damaged.",
+    "prove": "Kill a recorded graph, again and again, and check what is left.",
     "rename": "Give a session another name.",
     "delete": "Delete sessions.",
     "clean": "Delete old sessions.",

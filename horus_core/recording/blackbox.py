@@ -11,9 +11,12 @@ import os
 import shutil
 from pathlib import Path
 
+import msgspec
+
+from horus_core.errors import NotRunning
 from horus_core.memory import SHM, graphs_in_memory
 from horus_core.recording.names import FILE_NAME, is_being_written
-from horus_core.recording.sessions import free_session_name, new_session_folder
+from horus_core.recording.sessions import free_session_name, new_session_folder, session_names
 
 _PREFIX = "horus-blackbox-"
 
@@ -53,10 +56,7 @@ def save_blackbox(folder: Path, name: str | None = None) -> Path | None:
     files = [path for path in folder.iterdir() if FILE_NAME.match(path.name)]
     if not any(path.name.startswith("scheduler@") for path in files):
         return None
-    graph = "graph"
-    with contextlib.suppress(OSError):
-        graph = (folder / "name").read_text() or graph
-    session = new_session_folder(name or free_session_name(f"blackbox_{graph}"))
+    session = new_session_folder(name or free_session_name(f"blackbox_{_graph_of(folder)}"))
     for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
         with contextlib.suppress(FileNotFoundError):  # the ring moved on
             shutil.copyfile(path, session / path.name)
@@ -83,3 +83,63 @@ def save_leftovers() -> list[Path]:
             saved.append(session)
         remove_blackbox(folder)
     return saved
+
+
+class Blackbox(msgspec.Struct, frozen=True):
+    """A flight recorder in shared memory; `size` in bytes."""
+
+    id: str
+    graph: str
+    size: int
+    alive: bool
+
+
+class Blackboxes(msgspec.Struct, frozen=True):
+    """The flight recorders in shared memory, and the names of sessions that were saved of some."""
+
+    in_memory: list[Blackbox]
+    saved: list[str]
+
+
+def describe_blackboxes() -> Blackboxes:
+    """What :func:`blackboxes` finds, in words, and the saved sessions."""
+    found = [
+        Blackbox(
+            folder.name.removeprefix(_PREFIX),
+            _graph_of(folder),
+            sum(path.stat().st_size for path in folder.iterdir()),
+            alive,
+        )
+        for folder, alive in blackboxes().items()
+    ]
+    return Blackboxes(found, [name for name in session_names() if name.startswith("blackbox_")])
+
+
+def save_blackbox_of(graph: str | None = None, name: str | None = None) -> Path:
+    """Saves the flight recorder of a graph.
+
+    Args:
+        graph: its name or id; may be left out if there is only one.
+        name: as for :func:`save_blackbox`.
+
+    Returns:
+        The session's folder.
+
+    Raises:
+        NotRunning: there is none, several to choose from, or nothing in it yet.
+    """
+    there = {folder: _graph_of(folder) for folder in blackboxes()}
+    fitting = [folder for folder, known in there.items() if graph in (None, known, folder.name.removeprefix(_PREFIX))]
+    names = ", ".join(f"{known} ({folder.name.removeprefix(_PREFIX)})" for folder, known in there.items()) or "none"
+    if len(fitting) != 1:
+        raise NotRunning("with that one flight recorder", f"flight recorders in memory: {names}; give a name or an id")
+    saved = save_blackbox(fitting[0], name)
+    if saved is None:
+        raise NotRunning("with anything in its flight recorder yet", "try again in a second")
+    return saved
+
+
+def _graph_of(folder: Path) -> str:
+    with contextlib.suppress(OSError):
+        return (folder / "name").read_text() or "graph"
+    return "graph"

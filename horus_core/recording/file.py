@@ -154,7 +154,7 @@ class RecordingFile:
         """Each batch's place in the file and what it says of itself; :attr:`damage` tells what lies between."""
         known, found, gaps = self.header.graph.first_tick, 0, list[tuple[int, int]]()
         whole = True
-        for item in walk(self._content, self._stop):
+        for item in walk(self._content, self._stop, self._is_intact):
             seal = _seal(item) if isinstance(item, Frame) and item.kind == BATCH else None
             if isinstance(item, Frame) and seal is not None:
                 self._note_gaps(gaps, known, seal.first)
@@ -192,6 +192,16 @@ class RecordingFile:
         except PROBLEMS as problem:
             self._note(seal.first, seal.last, first_line(problem), frame.start, frame.stop, seal.rows)
             return None
+
+    def _is_intact(self, frame: Frame) -> bool:
+        """Whether the rows of a frame are what was written; an empty one has none to tell by."""
+        seal = _seal(frame)
+        if seal is None or not seal.rows:
+            return False
+        try:
+            return bool(self._checked(frame, seal, self._content.read(frame.start, frame.stop)))
+        except PROBLEMS:
+            return False
 
     def _checked(self, frame: Frame, seal: BatchMark, data: memoryview) -> tuple[Body, Names]:
         body = self._body(frame, data)

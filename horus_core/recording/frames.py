@@ -12,7 +12,7 @@ file and may be anything: each is checked against the file's size before it is u
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import add
 
 import msgspec
@@ -68,24 +68,34 @@ def ends_before(content: FileContent, stop: int) -> bool:
     return place >= PREFIX and content.read(place, stop) == _HEAD.pack(_CONTINUATION, 0)
 
 
-def walk(content: FileContent, stop: int) -> Iterator[Frame | Gap]:
+def walk(content: FileContent, stop: int, is_intact: Callable[[Frame], bool] | None = None) -> Iterator[Frame | Gap]:
     """The frames of a file from its start to `stop`, and the gaps between those that read.
 
     Args:
         content: the file.
         stop: where the frames must have ended: the place of the footer, or the size of a file without one.
+        is_intact: whether a frame is a batch that holds what was written; asked only of one that no frame follows. If
+            it is not, its length may be wrong, and frames that it seems to hold are looked for.
     """
     end = stop - _HEAD.size if ends_before(content, stop) else stop
     place = PREFIX
     while place < end:
         frame = read_frame(content, place, end)
-        if frame is not None:
+        if frame is not None and (_is_followed(content, frame, end) or is_intact is None or is_intact(frame)):
             yield frame
             place = frame.stop
             continue
         found = _next_batch(content, place + _HEAD.size, end)
+        if frame is not None and found >= frame.stop:
+            yield frame
+            place = frame.stop
+            continue
         yield Gap(place, found)
         place = found
+
+
+def _is_followed(content: FileContent, frame: Frame, end: int) -> bool:
+    return frame.stop == end or content.read(frame.stop, frame.stop + 4) == _HEAD.pack(_CONTINUATION, 0)[:4]
 
 
 def read_frame(content: FileContent, place: int, stop: int) -> Frame | None:
