@@ -399,9 +399,9 @@ class LaneReader:
 
     def start_at(self, visible: int) -> None:
         """Places the cursor behind all committed messages that became visible before tick `visible`."""
+        self.follow()  # while the cursor is at 0, so that no generation is forgotten
         self.cursor = self.end = self._control[self._commit_word]
         if self.end:
-            self.follow()
             while (
                 self.cursor > 0 and self._holding(self.cursor - 1) and self.word(self.cursor - 1, E_VISIBLE) >= visible
             ):

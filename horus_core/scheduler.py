@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -9,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -434,6 +436,8 @@ class Scheduler:
             plan = self._plan(stepping)
             self._engine = engine = Inline(plan, self._handles()) if self._execution == "inline" else Supervisor(plan)
             self._next_tick = plan.options.first_tick
+            if stepping:  # a script may end without stop()
+                atexit.register(_stop, weakref.ref(self))
             try:
                 engine.start()
             finally:
@@ -916,6 +920,13 @@ class Scheduler:
         for position, node in enumerate(engine.plan.graph.nodes):
             counters = node_counters(control, layout, position)
             self._snapshot[node.name] = {**counters, "core": engine.plan.placement.nodes[position]}
+
+
+def _stop(scheduler: weakref.ref[Scheduler]) -> None:
+    """At the end of the script."""
+    found = scheduler()
+    if found is not None:
+        found._finish()
 
 
 def _count(what: str, value: Any) -> int:

@@ -24,5 +24,5 @@ def command(graph: str | None, name: str | None, as_json: bool) -> None:
         show.as_json({"session": folder.name, "folder": str(folder)})
     else:
         click.echo(
-            f"saved as session {show.one_line(folder.name)}; horus blackbox show {show.one_line(folder.name)} --anomalies"
+            f"saved as session {show.one_line(folder.name)}; horus blackbox show NAME --anomalies looks at it"
         )
