@@ -109,6 +109,11 @@ class Graph:
     inputs: tuple[tuple[Input, ...], ...]
     deadlines: tuple[float, ...]
 
+    @property
+    def outside(self) -> str:
+        """Under which name messages from outside are recorded: "external", unless a node replays what was."""
+        return EXTERNAL if all(node.name != EXTERNAL for node in self.nodes) else f"{EXTERNAL}-live"
+
     def position(self, name: str) -> int:
         """The position of the node called `name`; KeyError if there is none."""
         for position, node in enumerate(self.nodes):

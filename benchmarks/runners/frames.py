@@ -38,6 +38,7 @@ def main(frames: int, size: int) -> None:
             default_capacity=8,
         )
     )
+    scheduler.add(Node(name="viewer", tick=lambda node: node.recv("frame", copy=False), rate=100, subs=["frame"]))
     scheduler.run(duration=frames / 100)
     took = time.monotonic_ns() - notes.read("start")  # type: ignore[operator]
     paths = scheduler.stop_recording()

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from horus_core.graph import EXTERNAL, Graph
+from horus_core.graph import Graph
 from horus_core.lane import E_LENGTH, E_TICK
 from horus_core.recording.tap import Slice
 from horus_core.recording.writer import event_batch, message_batch, tick_batch
@@ -82,8 +82,7 @@ class BatchMaker:
         self.skip_events_to = 0  # ns since 1970
         self._names = [node.name for node in graph.nodes]
         self.publishers = dict(enumerate(self._names))
-        if EXTERNAL not in self._names:  # a replay may have it as a node
-            self.publishers[-1] = EXTERNAL
+        self.publishers[-1] = graph.outside
         self.topics: dict[int, list[str]] = {position: [] for position in (*range(len(self._names)), -1)}
         for lane in graph.lanes:
             self.topics[lane.node].append(lane.topic)

@@ -174,7 +174,7 @@ class Recorder:
         self._add_event("lost", self._name(publisher), topic=topic, messages=lost, before_sequence=tap.cursor)
 
     def _name(self, publisher: int) -> str:
-        return self._graph.nodes[publisher].name if publisher >= 0 else "external"
+        return self._maker.publishers[publisher]
 
     def _add_event(self, event: str, node: str = "", tick: int | None = None, **detail: Any) -> None:
         released = max(int(self._control[H_RELEASED]), 0)

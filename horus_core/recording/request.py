@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from horus_core.graph import EXTERNAL, Graph
+from horus_core.graph import Graph
 from horus_core.recording.header import FORMAT, GraphRecord, Header, LaneRecord, NodeRecord, TopicRecord
 from horus_core.recording.names import file_stem
 from horus_core.recording.options import Recording
@@ -70,7 +70,7 @@ class RecordingRequest:
     def header(self, epoch_ns: int) -> Header:
         """The header of the session's files."""
         nodes = self.graph.nodes
-        names = [*(node.name for node in nodes), EXTERNAL]
+        names = [*(node.name for node in nodes), self.graph.outside]
         return Header(
             format=FORMAT,
             kind="",
