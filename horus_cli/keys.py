@@ -12,7 +12,7 @@ from types import FrameType
 
 _SEQUENCES = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
 _SEQUENCES.update({sequence.replace(b"[", b"O"): name for sequence, name in _SEQUENCES.items()})
-_ENDINGS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # SIGHUP: the terminal is gone, so end in order
 
 
 def can_read_keys() -> bool:
@@ -29,8 +29,8 @@ def can_read_keys() -> bool:
 def single_keys() -> Iterator[int]:
     """Lets the terminal hand over keys one by one and without echo, until the block ends, however it ends.
 
-    A signal that would end the process at once restores the terminal first; one that somebody handles is left alone.
-    For the main thread.
+    A signal that would end the process at once restores the terminal first, and SIGHUP then counts as SIGTERM; one that
+    somebody handles is left alone. For the main thread.
 
     Yields:
         The descriptor to read from.
@@ -47,6 +47,9 @@ def single_keys() -> Iterator[int]:
 
     def end(number: int, _: FrameType | None) -> None:
         restore()
+        if number == signal.SIGHUP:
+            signal.raise_signal(signal.SIGTERM)
+            return
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

@@ -15,6 +15,7 @@ from horus_core.machine import capabilities
 from horus_core.recording.sessions import recordings_folder
 from horus_core.runtime import runtime_folder
 
+GROUPS, OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _SMALL_SHM = 256_000_000
 _SMALL_DISK = 1_000_000_000
 _PACKAGES = (
@@ -51,7 +52,7 @@ def checkup() -> list[Finding]:
     granted = capabilities()
     return [
         *_cores(granted["cores"], granted["usable_cores"], granted["isolated_cores"]),
-        *_control_group(),
+        *control_group(),
         _real_time(granted["realtime_priority"]),
         _memory_lock(granted["memory_lock"]),
         _shared_memory(granted["shared_memory_bytes"]),
@@ -97,7 +98,8 @@ def _ranges(numbers: list[int]) -> str:
     return ", ".join(str(each[0]) if len(each) == 1 else f"{each[0]}-{each[-1]}" for each in found)
 
 
-def _control_group() -> list[Finding]:
+def control_group() -> list[Finding]:
+    """What this process's control group limits, which is how containers are limited."""
     processor, memory = _processor_quota(), _group_file("memory.max", "memory/memory.limit_in_bytes")
     # Version 1 writes "no limit" as a number that no machine has.
     limited = memory not in ("", "max") and int(memory) < 1 << 60
@@ -125,14 +127,13 @@ def _processor_quota() -> float | None:
 
 def _group_file(second: str, first: str) -> str:
     """A file of this process's control group: its name in version 2, and in version 1."""
-    root = Path("/sys/fs/cgroup")
     if second:
-        group = next((line[3:] for line in _read("/proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
-        inner = root / group.lstrip("/")
-        for folder in (inner, *(each for each in inner.parents if root in (each, *each.parents))):
+        group = next((line[3:] for line in _read(OWN_GROUP).splitlines() if line.startswith("0::")), "/")
+        inner = GROUPS / group.lstrip("/")
+        for folder in (inner, *(each for each in inner.parents if GROUPS in (each, *each.parents))):
             if found := _read(folder / second):
                 return found
-    return _read(root / first) if first else ""
+    return _read(GROUPS / first) if first else ""
 
 
 def _real_time(priority: int) -> Finding:

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from horus_core.errors import UnknownNode
 from horus_core.memory import graphs_in_memory
@@ -124,26 +124,21 @@ def last_lines(path: Path, count: int | None) -> list[str]:
 
 def follow(path: Path, count: int | None, goes_on: Callable[[], bool]) -> Iterator[str]:
     """The last `count` lines of a log, then every line as it comes, for as long as `goes_on()` and up to the end then."""
-    file = _reopened(path)
-    file_lines = file.read().splitlines(keepends=True)
-    rest = file_lines.pop() if file_lines and not file_lines[-1].endswith("\n") else ""
-    yield from (
-        line.rstrip("\n") for line in (file_lines if count is None else file_lines[max(0, len(file_lines) - count) :])
-    )
-    ends = False
+    file = path.open(encoding="utf-8", errors="replace")
+    *lines, rest = file.read().split("\n")
+    yield from lines if count is None else lines[max(0, len(lines) - count) :]
     try:
         while True:
+            # Before the look: what is written until now, into this file or a new one, is still read below.
+            goes, replaced = goes_on(), _replaced(path, file)
             *lines, rest = (rest + file.read()).split("\n")
             yield from lines
-            if lines:
-                continue
-            if ends:
-                break
-            ends = not goes_on()
-            if _replaced(path, file):
+            if replaced:
                 file.close()
-                file = _reopened(path)
-            elif not ends:
+                file = path.open(encoding="utf-8", errors="replace")
+            elif not goes:
+                break
+            elif not lines:
                 time.sleep(_POLL_SECONDS)
     finally:
         file.close()
@@ -151,11 +146,7 @@ def follow(path: Path, count: int | None, goes_on: Callable[[], bool]) -> Iterat
         yield rest
 
 
-def _reopened(path: Path) -> TextIO:
-    return path.open(encoding="utf-8", errors="replace")
-
-
-def _replaced(path: Path, file: TextIO) -> bool:
+def _replaced(path: Path, file: IO[str]) -> bool:
     try:
         return path.stat().st_ino != os.fstat(file.fileno()).st_ino
     except FileNotFoundError:

@@ -31,6 +31,11 @@ def encode(serial: int, position: int, what: int) -> int:
     return (serial * _POSITIONS + position) * 2 + what
 
 
+def following(answered: int, position: int, what: int) -> int:
+    """The word of the order after `answered`, which differs from all before it."""
+    return encode(answered // (2 * _POSITIONS) + 1, position, what)
+
+
 def decode(word: int) -> tuple[int, int]:
     """The position and what to do, of an order's word.
 
@@ -81,7 +86,7 @@ def _order(graph: RunningGraph, node: str, what: int) -> tuple[int, int]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = int(control[row + N_PID])
-        word = encode(control[H_ANSWERED] // (2 * _POSITIONS) + 1, position, what)
+        word = following(control[H_ANSWERED], position, what)
         control[H_ASKED] = word
         _wait(attached, lambda: control[H_ANSWERED] == word, _ANSWER_SECONDS, asked, "not answering")
     finally:

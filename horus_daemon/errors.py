@@ -48,7 +48,7 @@ class DaemonRefused(HorusError, RuntimeError):
         return str(self.args[0])
 
 
-class UnsafeFolder(HorusError, PermissionError):
+class UnsafeFolder(HorusError, RuntimeError):
     """The machine's: a folder that others could tamper with, or cannot be used. Args: the folder, what is wrong, remedy."""
 
     words = "{0} cannot hold the daemon's files: {1}; {2}"

@@ -30,15 +30,18 @@ def shared_names() -> set[str]:
 def held(name: str) -> bool:
     """Whether the graph of this name runs: its `ctl` is locked. One of the tests' own shows as a process anyway."""
     found = re.search(r"horus-[0-9a-f]{12}-", name)
+    if found is None:
+        return False
     try:
-        descriptor = os.open(SHARED_MEMORY / f"{found[0]}ctl", os.O_RDWR) if found else -1
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return True
+        descriptor = os.open(SHARED_MEMORY / f"{found[0]}ctl", os.O_RDWR)
     except OSError:
         return False
-    os.close(descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
     return False
 
 

@@ -60,7 +60,12 @@ def _recorded() -> Path:
     (folder / "main.py").write_text(SCRIPT)
     changes = {"HORUS_RECORDINGS": str(folder / "recordings"), "HORUS_RECORD": "base", "XDG_RUNTIME_DIR": str(folder)}
     subprocess.run(
-        [sys.executable, "main.py"], cwd=folder, env=environment(**changes), check=True, capture_output=True, timeout=PATIENCE
+        [sys.executable, "main.py"],
+        cwd=folder,
+        env=environment(**changes),
+        check=True,
+        capture_output=True,
+        timeout=PATIENCE,
     )
     return folder
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import psutil
 
 from horus_daemon.client import Client
 from horus_daemon.client_to_daemon import GraphSpec
-from horus_daemon.daemon_to_client import GraphInfo
+from horus_daemon.daemon_to_client import Ended, GraphInfo
 from horus_daemon.errors import DaemonNotRunning, DaemonSilent
 from horus_daemon.places import Places, user_places
 from horus_daemon.specs import graph_spec
@@ -175,3 +176,23 @@ def end_graphs(places: Places) -> None:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+@dataclass
+class Played:
+    """A graph's process that ends when the test says so."""
+
+    pid: int
+    end: Ended | None = None
+    signals: list[int] = field(default_factory=list)
+    closed: bool = False
+    pidfd: int = -1
+
+    def ended(self) -> Ended | None:
+        return self.end
+
+    def signal(self, number: int) -> None:
+        self.signals.append(number)
+
+    def close(self) -> None:
+        self.closed = True

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = (sys.executable, "-m", "horus_cli")
@@ -91,6 +92,18 @@ def refused(*arguments: str | Path, cwd: Path | None = None) -> str:
     assert result.err.startswith("horus: "), result
     assert result.err.count("\n") == 1, result
     return result.err.removeprefix("horus: ").rstrip("\n")
+
+
+def refused_here(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """As :func:`refused`, but in this process: where there are many of them."""
+    from horus_cli.main import run
+
+    capsys.readouterr()
+    code, said = run([str(argument) for argument in arguments]), capsys.readouterr()
+    assert (code, said.out) == (2, ""), (code, said)
+    assert said.err.startswith("horus: "), said
+    assert said.err.count("\n") == 1, said
+    return said.err.removeprefix("horus: ").rstrip("\n")
 
 
 @contextlib.contextmanager

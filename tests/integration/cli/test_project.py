@@ -124,7 +124,7 @@ def test_what_stands_behind_the_dashes_is_the_scripts(tmp_path: Path) -> None:
         (('pubs=["speed"]', 'pubs={"scan": str}, on="scan"'), ""),
         (("rate=100, subs", "rate=-5, subs"), "rate is -5; expected a number above 0 Hz"),
         (('name="driver"', 'name="sensor"'), "a node named 'sensor' is in the graph already"),
-        (("def decide(node):", "lock = __import__('threading').Lock()\ndef decide(node, lock=lock):"), "cannot be sent to its process"),
+        (("def decide(node):", "def decide(node, lock=__import__('threading').Lock()):"), "cannot be sent to its process"),
         (("scheduler.add(sensor).add(driver)", ""), "the scheduler has no nodes"),
         (("scheduler.run(duration=0.3)", ""), "expected one that runs a Scheduler"),
     ],
@@ -150,7 +150,10 @@ def test_the_project_in_this_folder_runs_with_what_its_manifest_says(tmp_path: P
     manifest = MANIFEST + 'tick_rate = 200\nrecord = "day"\n[nodes.driver]\nrate = 50\norder = 3\n'
     summary = horus("run", "--json", cwd=project(tmp_path, manifest)).json(RunSummary)
     assert (summary.tick_rate, summary.ticks, summary.session) == (200.0, 60, "day")
-    assert [(node.name, node.rate_hz, node.ticks) for node in summary.nodes] == [("sensor", 100.0, 30), ("driver", 50.0, 15)]
+    assert [(node.name, node.rate_hz, node.ticks) for node in summary.nodes] == [
+        ("sensor", 100.0, 30),
+        ("driver", 50.0, 15),
+    ]
     session = Session(recordings / "day")
     assert [(node.name, node.order) for node in session.graph.nodes] == [("sensor", 0), ("driver", 3)]
     assert "day" in refused("run", cwd=tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from horus_core.recording.compare import Comparison
-from tests.horus_command import horus, lines_of, refused
+from tests.horus_command import horus, lines_of, refused, refused_here
 from tests.recordings import Recording
 
 Values = Callable[[int], Any]
@@ -57,9 +57,11 @@ def test_a_tolerance_takes_small_differences_for_none(recordings: Path) -> None:
 
 
 @pytest.mark.parametrize("tolerance", ["x", "-1", "1,x", "nan", "1,2,3"])
-def test_a_tolerance_that_is_none_is_refused(recordings: Path, tolerance: str) -> None:
+def test_a_tolerance_that_is_none_is_refused(
+    recordings: Path, tolerance: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(recordings / "a")
-    assert "--tolerance" in refused("record", "diff", "a", "a", f"--tolerance={tolerance}")
+    assert "--tolerance" in refused_here(capsys, "record", "diff", "a", "a", f"--tolerance={tolerance}")
 
 
 def test_an_ignored_field_does_not_count(recordings: Path) -> None:

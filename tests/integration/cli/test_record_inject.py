@@ -9,9 +9,9 @@ import pytest
 from horus_core.inject import InjectionResult
 from horus_core.recording.reader import Session
 from tests.control_loop import BOLDER, SCRIPT, TICKS, reading, recorded
-from tests.horus_command import Result, horus, lines_of, refused, script
+from tests.horus_command import Result, horus, lines_of, refused, refused_here, script
 
-RAISES = SCRIPT.replace("    node.send(\"ctrl.cmd\"", "    assert horus.tick() < 50, \"too far\"\n    node.send(\"ctrl.cmd\"")
+RAISES = SCRIPT.replace('    node.send("ctrl.cmd"', '    assert horus.tick() < 50, "too far"\n    node.send("ctrl.cmd"')
 
 
 @pytest.fixture
@@ -73,7 +73,9 @@ def test_a_script_that_has_changed_is_used_and_said(main: Path, recordings: Path
     assert "different from tick 1 on" in result.out
 
 
-def test_a_script_that_is_gone_is_replaced_by_the_copy_in_the_session(main: Path, recordings: Path, tmp_path: Path) -> None:
+def test_a_script_that_is_gone_is_replaced_by_the_copy_in_the_session(
+    main: Path, recordings: Path, tmp_path: Path
+) -> None:
     path = copied(main, recordings, tmp_path, None)
     result = inject("--nodes", "sensor")
     assert f"{path} is gone; the copy in the session runs" in result.err
@@ -89,7 +91,9 @@ def test_without_any_script_one_must_be_named(main: Path, recordings: Path, tmp_
 
 def test_a_range_an_override_and_the_scripts_arguments(main: Path) -> None:
     override = 'sensor.sensor.reading={"value": 2.0}'
-    result = inject("--nodes", "sensor", "--start-tick", "100", "--stop-tick", "101", "--override", override, "--", "-v", "fast")
+    result = inject(
+        "--nodes", "sensor", "--start-tick", "100", "--stop-tick", "101", "--override", override, "--", "-v", "fast"
+    )
     assert result.out.startswith("[controller] controlling -v fast\n")
     assert "ticks:    100 to 101" in result.out
     row = next(row for row in lines_of(result.out) if row[:3] == ["ctrl.cmd", "output", "100"])
@@ -102,19 +106,28 @@ def test_a_range_an_override_and_the_scripts_arguments(main: Path) -> None:
 def test_a_live_node_that_fails_ends_it_with_1_and_is_compared_up_to_there(main: Path, tmp_path: Path) -> None:
     result = inject("--nodes", "sensor", "--script", script(tmp_path, RAISES), code=1)
     assert "node 'controller' raised an exception in tick 50" in result.err and "too far" in result.err
-    assert ["ctrl.cmd", "controller", "51", "50", "differs from tick 50, in 1 tick, 1 only in recorded"] in lines_of(result.out)
+    assert ["ctrl.cmd", "controller", "51", "50", "differs from tick 50, in 1 tick, 1 only in recorded"] in lines_of(
+        result.out
+    )
 
 
 def test_a_script_that_fails_ends_it_with_its_own_traceback(main: Path, tmp_path: Path, recordings: Path) -> None:
     result = inject("--nodes", "sensor", "--script", script(tmp_path, "1 / 0\n"), code=1)
     assert "ZeroDivisionError" in result.err and "horus_core" not in result.err
-    assert "did not run a graph" in inject("--nodes", "sensor", "--script", script(tmp_path, "exit('no')\n"), code=1).err
+    assert (
+        "did not run a graph" in inject("--nodes", "sensor", "--script", script(tmp_path, "exit('no')\n"), code=1).err
+    )
     assert "runs a Scheduler" in inject("--nodes", "sensor", "--script", script(tmp_path, ""), code=2).err
     assert [path.name for path in recordings.iterdir()] == ["base"]
 
 
 def test_a_topic_that_nobody_hears_is_pointed_out(main: Path, tmp_path: Path) -> None:
-    deaf = script(tmp_path, SCRIPT.replace('subs=["sensor.reading"]', 'subs=["sensor.Reading"]').replace('recv("sensor.r', 'recv("sensor.R'))
+    deaf = script(
+        tmp_path,
+        SCRIPT.replace('subs=["sensor.reading"]', 'subs=["sensor.Reading"]').replace(
+            'recv("sensor.r', 'recv("sensor.R'
+        ),
+    )
     result = inject("--nodes", "sensor", "--script", deaf)
     assert "no live node hears what is replayed (sensor.reading); they subscribe to sensor.Reading" in result.err
 
@@ -130,8 +143,10 @@ def test_a_topic_that_nobody_hears_is_pointed_out(main: Path, tmp_path: Path) ->
         (["--nodes", "sensor", "--record", "a/b"], "the session name"),
     ],
 )
-def test_what_cannot_be_is_refused_before_the_script_runs(main: Path, arguments: list[str], said: str) -> None:
-    assert said in refused("record", "inject", "base", *arguments)
+def test_what_cannot_be_is_refused_before_the_script_runs(
+    main: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused_here(capsys, "record", "inject", "base", *arguments)
 
 
 @pytest.mark.parametrize(

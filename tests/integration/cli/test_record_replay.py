@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from horus_cli import show
+from horus_cli.record.options import split_override
 from horus_cli.record.replay import ReplayResult
+from horus_core.recording.playback import playback
 from horus_core.recording.reader import Session
 from tests.control_loop import TICKS, reading, recorded
-from tests.horus_command import horus, refused, started
+from tests.horus_command import horus, refused, refused_here, started
 from tests.recordings import Recording
 
 
@@ -22,7 +25,9 @@ def session(recordings: Path) -> None:
 
 def echoed(*arguments: str) -> list[tuple[int, str, object]]:
     """Tick, topic and value of each line."""
-    lines = [line.split("  ", 2) for line in horus("record", "replay", "base", "--speed", "0", *arguments).out.splitlines()]
+    lines = [
+        line.split("  ", 2) for line in horus("record", "replay", "base", "--speed", "0", *arguments).out.splitlines()
+    ]
     return [(int(tick), topic, json.loads(value)) for tick, topic, value in lines]
 
 
@@ -45,24 +50,48 @@ def test_values_are_echoed_with_their_ticks() -> None:
 def test_values_are_echoed_as_json_lines() -> None:
     lines = horus("record", "replay", "base", "--speed", "0", "--stop-tick", "1", "--echo", "ctrl.cmd", "--json").out
     first, second = (json.loads(line) for line in lines.splitlines())
-    assert (first["tick"], first["node"], first["topic"], first["value"]) == (0, "controller", "ctrl.cmd", {"output": 0.0})
+    assert (first["tick"], first["node"], first["topic"], first["value"]) == (
+        0,
+        "controller",
+        "ctrl.cmd",
+        {"output": 0.0},
+    )
     assert second["tick"] == 1
 
 
+def test_overrides_replace_what_was_sent_and_what_is_echoed(recordings: Path) -> None:
+    overrides = ["--override", 'sensor.sensor.reading={"value": 5}', "--override", "controller.ctrl.cmd=hex:00ff"]
+    found = echoed(
+        *overrides, "--stop-tick", "1", "--record", "what-if", "--echo", "sensor.reading", "--echo", "ctrl.cmd"
+    )
+    assert sorted(found, key=str) == [
+        (0, "ctrl.cmd", "hex:00ff"),
+        (0, "sensor.reading", {"value": 5}),
+        (1, "ctrl.cmd", "hex:00ff"),
+        (1, "sensor.reading", {"value": 5}),
+    ]
+    sent = playback(Session(recordings / "what-if"), ["sensor.reading", "ctrl.cmd"], 0, 9, [])
+    assert sorted(((each.tick, each.topic, show.plain(each.value)) for each in sent), key=str) == sorted(found, key=str)
+
+
 @pytest.mark.parametrize(
-    ("value", "seen"),
-    [('{"value": 5}', {"value": 5}), ("hex:00ff", "hex:00ff"), ("@raw.bin", "hex:0102"), ("@value.json", [1, 2]), ("null", None)],
+    ("text", "value"),
+    [
+        ('{"a": [1.5]}', {"a": [1.5]}),
+        ("null", None),
+        ("hex:00ff", b"\x00\xff"),
+        ("@raw.bin", b"\x01"),
+        ("@value.json", [1]),
+    ],
 )
-def test_an_override_replaces_what_was_sent(tmp_path: Path, value: str, seen: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_is_json_bytes_or_a_file(
+    recordings: Path, tmp_path: Path, text: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("raw.bin").write_bytes(b"\x01\x02")
-    Path("value.json").write_text("[1, 2]")
-    arguments = ["--override", f"sensor.sensor.reading={value}", "--stop-tick", "2", "--record", "what-if"]
-    found = echoed(*arguments, "--echo", "sensor.reading", "--echo", "ctrl.cmd")
-    assert [each for tick, topic, each in found if topic == "sensor.reading"] == [seen] * 3
-    assert [each for tick, topic, each in found if topic == "ctrl.cmd"] != []
-    again = horus("record", "replay", "what-if", "--speed", "0", "--echo", "sensor.reading").out.splitlines()
-    assert [json.loads(line.split("  ", 2)[2]) for line in again] == [seen] * 3
+    Path("raw.bin").write_bytes(b"\x01")
+    Path("value.json").write_text("[1]")
+    found = split_override(Session(recordings / "base"), f"sensor.sensor.reading={text}")
+    assert found == ("sensor", "sensor.reading", value)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +106,8 @@ def test_an_override_replaces_what_was_sent(tmp_path: Path, value: str, seen: ob
         ("sensor.sensor.reading=@no-such-file", "no-such-file"),
     ],
 )
-def test_an_override_that_cannot_be_is_refused(override: str, said: str) -> None:
-    assert said in refused("record", "replay", "base", "--override", override)
+def test_an_override_that_cannot_be_is_refused(override: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said in refused_here(capsys, "record", "replay", "base", "--override", override)
 
 
 def test_names_with_dots_and_equals_signs_are_told_apart_by_what_was_recorded(recordings: Path) -> None:
@@ -143,5 +172,7 @@ def test_a_reader_that_has_seen_enough_ends_it() -> None:
         (["--topics", ","], "--topics"),
     ],
 )
-def test_what_the_recording_does_not_have_is_refused(arguments: list[str], said: str) -> None:
-    assert said in refused("record", "replay", "base", *arguments)
+def test_what_the_recording_does_not_have_is_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused_here(capsys, "record", "replay", "base", *arguments)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,13 +18,12 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    made = Terminal()
-    monkeypatch.setattr(sys, "stderr", made)
-    monkeypatch.setattr(sys, "stdout", made)
+@contextlib.contextmanager
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     monkeypatch.setenv("TERM", "xterm")
-    return made
+    made = Terminal()
+    with contextlib.redirect_stdout(made), contextlib.redirect_stderr(made):
+        yield made
 
 
 def drawn_twice(line: list[str]) -> tuple[LiveLine, threading.Event]:
@@ -38,31 +39,33 @@ def drawn_twice(line: list[str]) -> tuple[LiveLine, threading.Event]:
     return LiveLine(text), asked
 
 
-def test_the_line_is_drawn_in_one_place_and_wiped_at_the_end(terminal: Terminal) -> None:
-    line, asked = drawn_twice(["tick 1", "tick 2", "tick 3"])
-    with line:
-        assert asked.wait(10)
+def test_the_line_is_drawn_in_one_place_and_wiped_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with at_terminal(monkeypatch) as terminal:
+        line, asked = drawn_twice(["tick 1", "tick 2", "tick 3"])
+        with line:
+            assert asked.wait(10)
     assert terminal.getvalue().startswith("\rtick 1\x1b[K\rtick 2\x1b[K")
     assert terminal.getvalue().endswith("\r\x1b[K")
 
 
-def test_what_is_printed_replaces_the_line(terminal: Terminal) -> None:
-    line, asked = drawn_twice(["tick 1", "tick 1"])
-    with line:
-        assert asked.wait(10)
-        print("hello")
+def test_what_is_printed_replaces_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with at_terminal(monkeypatch) as terminal:
+        line, asked = drawn_twice(["tick 1", "tick 1"])
+        with line:
+            assert asked.wait(10)
+            print("hello")
+        assert isinstance(sys.stdout, Terminal)
     assert "\rtick 1\x1b[K\r\x1b[Khello\n" in terminal.getvalue()
-    assert isinstance(sys.stdout, Terminal)
 
 
-def test_an_unfinished_line_is_not_drawn_over(terminal: Terminal) -> None:
+def test_an_unfinished_line_is_not_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, again = threading.Event(), threading.Event()
 
     def text() -> str:
         (again if asked.is_set() else asked).set()
         return "tick"
 
-    with LiveLine(text):
+    with at_terminal(monkeypatch) as terminal, LiveLine(text):
         print("half", end="")
         assert asked.wait(10)
         again.clear()
@@ -71,9 +74,8 @@ def test_an_unfinished_line_is_not_drawn_over(terminal: Terminal) -> None:
     assert "half done\n" in terminal.getvalue()
 
 
-def test_without_a_terminal_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_nothing_is_drawn() -> None:
     stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    with LiveLine(lambda: "tick"):
+    with contextlib.redirect_stderr(stream), LiveLine(lambda: "tick"):
         print("line", file=sys.stderr)
     assert stream.getvalue() == "line\n"

@@ -44,7 +44,10 @@ def test_a_value_is_one_line(value: object, text: str) -> None:
 
 
 def test_a_value_for_programs_is_whole() -> None:
-    assert show.plain({"image": np.ones((2, 20)), "raw": bytes(40)}) == {"image": [[1.0] * 20] * 2, "raw": "hex:" + "00" * 40}
+    assert show.plain({"image": np.ones((2, 20)), "raw": bytes(40)}) == {
+        "image": [[1.0] * 20] * 2,
+        "raw": "hex:" + "00" * 40,
+    }
 
 
 def test_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +81,9 @@ def test_sizes(count: float, text: str) -> None:
 
 def test_errors_have_words_and_a_code() -> None:
     assert show.explain(InvalidValue("x", "1", "2")) == ("x is 1; expected 2", 2)
-    assert show.explain(NodeFailed("a", 3, "raised", "trace\nback")) == ("node 'a' raised in tick 3; the graph has ended\ntrace\nback", 1)
+    assert show.explain(NodeFailed("a", 3, "raised", "trace\nback")) == (
+        "node 'a' raised in tick 3; the graph has ended\ntrace\nback",
+        1,
+    )
     assert show.explain(PermissionError(13, "Permission denied", "/x")) == ("/x: Permission denied", 2)
     assert show.explain(KeyError("bug")) is None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 from tests.horus_command import COMMAND, environment
 
@@ -20,15 +20,19 @@ run(["record", "--help"])
 run(["topic", "--help"])
 print("LOADED", [name for name in {HEAVY!r} if name in sys.modules])
 """
-    out = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    ).stdout
     assert out.splitlines()[-1] == "LOADED []"
 
 
 def test_help_takes_less_than_150_ms() -> None:
     def seconds() -> float:
-        began = time.perf_counter()
-        subprocess.run([*COMMAND, "--help"], env=environment(), stdout=subprocess.DEVNULL, check=True)
-        return time.perf_counter() - began
+        """Of the processor: what other processes take of the machine meanwhile is not its cost."""
+        process = subprocess.Popen([*COMMAND, "--help"], env=environment(), stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_utime + usage.ru_stime
 
-    # The best of some: what other processes take of the machine is not its cost.
-    assert min(seconds() for _ in range(8)) < 0.15
+    assert min(seconds() for _ in range(5)) < 0.15

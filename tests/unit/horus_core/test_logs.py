@@ -77,5 +77,8 @@ def test_following_gives_every_line_once_over_a_file_that_is_started_anew(monkey
             written += 1
         return written < 40
 
-    assert list(follow(made.folder / "a.log", 1, goes_on)) == ["before 2", *(f"line {number:04}" for number in range(40))]
+    assert list(follow(made.folder / "a.log", 1, goes_on)) == [
+        "before 2",
+        *(f"line {number:04}" for number in range(40)),
+    ]
     log.close()

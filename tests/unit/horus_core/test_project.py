@@ -69,7 +69,12 @@ def test_the_least_that_a_project_must_say(tmp_path: Path) -> None:
     (tmp_path / "src" / "main.py").write_text("")
     (tmp_path / "horus.toml").write_text('[package]\nname = "x"\n')
     project = read_project(tmp_path)
-    assert (project.script, project.tick_rate, project.record, project.nodes) == (tmp_path / "src/main.py", None, False, {})
+    assert (project.script, project.tick_rate, project.record, project.nodes) == (
+        tmp_path / "src/main.py",
+        None,
+        False,
+        {},
+    )
     assert session_of(project) is None
 
 
@@ -79,16 +84,25 @@ def test_the_least_that_a_project_must_say(tmp_path: Path) -> None:
         (('name = "robot"', "name = 3"), "[package] name is 3; expected text"),
         (('name = "robot"', ""), "[package] name is missing; expected text"),
         (('name = "robot"', 'name = " "'), "[package] name is ' '; expected text"),
-        (("version =", "verison ="), "[package] verison is not known; expected one of name, version, description, language"),
+        (
+            ("version =", "verison ="),
+            "[package] verison is not known; expected one of name, version, description, language",
+        ),
         (("version =", "verison ="), "did you mean 'version'?"),
         (('language = "python"', 'language = "rust"'), "[package] language is 'rust'; expected 'python'"),
-        (("[package]", "[pakage]"), " pakage is not known; expected one of package, run, nodes; did you mean 'package'?"),
+        (
+            ("[package]", "[pakage]"),
+            " pakage is not known; expected one of package, run, nodes; did you mean 'package'?",
+        ),
         (('script = "walk.py"', 'script = "run.py"'), "run.py', which is not there; expected a Python file"),
         (('script = "walk.py"', ""), "[run] script (not given, so src/main.py)"),
         (("tick_rate = 250", "tick_rate = 0"), "[run] tick_rate is 0; expected a number above 0 Hz"),
         (("tick_rate = 250", 'tick_rate = "fast"'), "[run] tick_rate is 'fast'; expected a number above 0 Hz"),
         (("tick_rate = 250", "tick_rate = inf"), "[run] tick_rate is inf; expected a number above 0 Hz"),
-        (('record = "walk_{date}"', 'record = "../x"'), "[run] record is '../x'; expected true, false, or a session's name"),
+        (
+            ('record = "walk_{date}"', 'record = "../x"'),
+            "[run] record is '../x'; expected true, false, or a session's name",
+        ),
         (('record = "walk_{date}"', "record = 1"), "[run] record is 1; expected true, false, or a session's name"),
         (("rate = 50", "rate = -50"), "[nodes.left] rate is -50; expected a number above 0 Hz"),
         (("core = 1", "core = -1"), "[nodes.left] core is -1; expected a whole number, 0 or more"),

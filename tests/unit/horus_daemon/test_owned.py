@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,26 +18,7 @@ from horus_daemon.events import Event, GraphEvent
 from horus_daemon.owned import HELD_SECONDS, STEADY_SECONDS, OwnedGraph, Surroundings
 from horus_daemon.process import GraphFiles, Identity, Run
 from horus_daemon.state import Entry
-
-
-@dataclass
-class Played:
-    """A process that ends when the test says so."""
-
-    pid: int
-    end: Ended | None = None
-    signals: list[int] = field(default_factory=list)
-    closed: bool = False
-    pidfd: int = -1
-
-    def ended(self) -> Ended | None:
-        return self.end
-
-    def signal(self, number: int) -> None:
-        self.signals.append(number)
-
-    def close(self) -> None:
-        self.closed = True
+from tests.daemons import Played
 
 
 @dataclass
@@ -380,8 +362,6 @@ def test_one_that_another_daemon_has_just_started_is_waited_for_and_taken_over(s
     played.passes(0.1)
     assert played.graph.process is played.adopted
     assert played.processes == []
-    import os
-
     os.close(lock)
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,7 +129,8 @@ def test_a_process_has_a_session_no_terminal_and_nothing_of_ours_open(files: Gra
             import json, os, sys
             print("printed")
             open("found", "w").write(json.dumps({
-                "session": os.getsid(0) == os.getpid(), "in": os.readlink("/proc/self/fd/0"), "out": os.readlink("/proc/self/fd/1"),
+                "session": os.getsid(0) == os.getpid(),
+                "in": os.readlink("/proc/self/fd/0"), "out": os.readlink("/proc/self/fd/1"),
                 "err": os.readlink("/proc/self/fd/2"), "cwd": os.getcwd(), "argv": sys.argv,
                 "open": [os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if n not in "012"
                          and os.path.exists(f"/proc/self/fd/{n}")],
@@ -136,9 +138,7 @@ def test_a_process_has_a_session_no_terminal_and_nothing_of_ours_open(files: Gra
                               and os.get_inheritable(int(n))],
             }))
         """
-        import textwrap
-
-        given = replace_arguments(spec(tmp_path, textwrap.dedent(source)), ["-x", "1"])
+        given = msgspec.structs.replace(spec(tmp_path, textwrap.dedent(source)), arguments=["-x", "1"])
         process = started(files, given)
         assert process.ours
         assert end_of(process).code == 0
@@ -150,10 +150,6 @@ def test_a_process_has_a_session_no_terminal_and_nothing_of_ours_open(files: Gra
     assert str(tmp_path / "ours") not in found["open"]
     assert found["inherited"] == []
     assert "Z printed\n" in files.log.read_text()
-
-
-def replace_arguments(given: GraphSpec, arguments: list[str]) -> GraphSpec:
-    return msgspec.structs.replace(given, arguments=arguments)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +176,10 @@ def test_how_a_script_ended_is_known(files: GraphFiles, tmp_path: Path, source: 
 
 def test_the_graph_is_locked_while_its_process_lives_and_only_then(files: GraphFiles, tmp_path: Path) -> None:
     assert not is_held(files)
-    process = started(files, spec(tmp_path, "import sys, time\nopen('begun', 'w')\nwhile True: time.sleep(1)"))
+    given = spec(tmp_path, "import time\nopen('begun', 'w')\nwhile True: time.sleep(1)")
+    process = started(files, given)
     assert is_held(files)
-    assert GraphProcess.start(files, spec(tmp_path, ""), 1, environ()) is None
+    assert GraphProcess.start(files, given, 1, environ()) is None
     wait_until((tmp_path / "begun").exists, what="the script to begin")
     assert is_held(files)
     process.signal(signal.SIGKILL)
@@ -229,7 +226,7 @@ def test_files_of_a_project_do_not_stand_in_for_modules_of_ours(files: GraphFile
 def test_a_process_that_started_long_ago_keeps_its_log_small(files: GraphFiles, tmp_path: Path) -> None:
     source = """
 import horus_daemon.logfile, sys
-sys.stdout.buffer.raw._file._limit = 1000
+sys.stdout.buffer._file._limit = 1000
 for number in range(300):
     print("line", number)
 """
