@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+_ROUNDING = Fraction(1, 10**12)
+
 
 def exact(rate: float) -> Fraction:
     """The fraction a person means by `rate` in Hz: ``exact(0.1) == Fraction(1, 10)``, not the nearest double."""
@@ -18,10 +20,14 @@ def exact(rate: float) -> Fraction:
 def tick_count(duration: float, rate: float) -> int:
     """How many ticks a run of `duration` seconds releases at `rate` Hz: the k with ``k / rate < duration``.
 
-    >>> tick_count(5.0, 100.0)
-    500
+    A duration written as ``ticks / rate`` means that many ticks, although the quotient was rounded.
+
+    >>> tick_count(5.0, 100.0), tick_count(25 / 333, 333)
+    (500, 25)
     """
-    return -(-(exact(duration) * exact(rate)) // 1)  # ceil, in rational arithmetic
+    ticks = exact(duration) * exact(rate)
+    near = round(ticks)
+    return near if abs(ticks - near) < _ROUNDING * max(near, 1) else -(-ticks // 1)
 
 
 class NodeSchedule:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import zmq
+from msgspec.structs import replace
 
 from horus_daemon.client_to_daemon import Down, GraphSpec, List, Request, Restart, Shutdown, Status, Up
 from horus_daemon.daemon_to_client import Answer, DaemonStatus, Done, GraphInfo, Graphs, Refused
@@ -193,35 +194,34 @@ class Client:
             raise DaemonNotRunning(str(self.places.runtime), start)
 
     def _ask(self, request: Request, kind: type[A]) -> A:
+        self._require_daemon()
         self._id += 1
-        answer = self._exchange(request, self._id)
+        name = type(request).__name__.lower()
+        self._connected().send(encode(replace(request, id=self._id)))
+        answer = self._answer_to(self._id, name)
         if isinstance(answer, Refused):
             raise DaemonRefused(answer.code, answer.why)
         if not isinstance(answer, kind):
-            raise DaemonRefused("malformed", f"horusd answered {type(answer).__name__} to {type(request).__name__}")
+            raise DaemonRefused("malformed", f"horusd answered {type(answer).__name__} to {name!r}")
         return answer
 
-    def _exchange(self, request: Request, number: int) -> Answer:
-        from msgspec.structs import replace
-
-        self._require_daemon()
+    def _connected(self) -> zmq.Socket[bytes]:
         if self._socket is None:
             self._socket = self._context.socket(zmq.DEALER)
             self._socket.setsockopt(zmq.LINGER, 0)
             self._socket.connect(f"ipc://{os.fspath(self.places.control)}")
-        self._socket.send(encode(replace(request, id=number)))
-        deadline = time.monotonic() + self._timeout
-        while (left := deadline - time.monotonic()) > 0 and self._socket.poll(round(left * 1000) + 1):
+        return self._socket
+
+    def _answer_to(self, number: int, name: str) -> Answer:
+        socket, deadline = self._connected(), time.monotonic() + self._timeout
+        while (left := deadline - time.monotonic()) > 0 and socket.poll(round(left * 1000) + 1):
             try:
-                answer = read_answer(self._socket.recv())
+                answer = read_answer(socket.recv())
             except ValueError as problem:
                 raise DaemonRefused("version", f"horusd's answer cannot be read: {problem}") from None
             if answer.id in (number, 0):
-                return answer  # an answer to an earlier request that we no longer wait for is skipped
-        # What is under way on this connection would come in the place of later answers.
-        self._socket.close()
-        self._socket = None
-        raise DaemonSilent(type(request).__name__.lower(), self._timeout)
+                return answer  # one to an earlier request, for which nobody waits any more, is skipped
+        raise DaemonSilent(name, self._timeout)
 
 
 def wait_until_gone(places: Places, seconds: float = STOP_SECONDS) -> None:

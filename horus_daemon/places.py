@@ -49,9 +49,9 @@ class Places:
         return self.runtime / "events.sock"
 
     @property
-    def lock(self) -> Path:
-        """Locked by the daemon for as long as it lives; holds its pid."""
-        return self.runtime / "horusd.lock"
+    def locks(self) -> tuple[Path, Path]:
+        """Locked by the daemon for as long as it lives: its sockets, and its state; they hold its pid."""
+        return self.runtime / "horusd.lock", self.state / "horusd.lock"
 
     @property
     def graphs(self) -> Path:

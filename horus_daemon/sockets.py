@@ -1,7 +1,7 @@
-"""The daemon's lock and its two sockets.
+"""The daemon's locks and its two sockets.
 
-The lock comes first: binding an ``ipc://`` path that another live process has bound would take it over without a word. Who has
-the lock may remove whatever lies at the sockets' paths. The lock goes with the process that holds it, however that ends.
+The locks come first: binding an ``ipc://`` path that another live process has bound would take it over without a word. Who has
+them may remove whatever lies at the sockets' paths. They go with the process that holds them, however that ends.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from horus_daemon.errors import DaemonRuns
 from horus_daemon.places import Places
 
 LOCK_SECONDS = 0.5  # a daemon that is just ending still has it
+_LOCK_POLL_SECONDS = 0.02
 _FRAME_MOST = 16 * REQUEST_MOST  # bytes; a client that sends more in one frame is cut off by zmq
 _REQUESTS_QUEUED = 100
 _EVENTS_QUEUED = 10_000  # per subscriber; one that is further behind loses events
@@ -25,40 +26,50 @@ _LINGER_MS = 200
 
 
 class Lock:
-    """That there is one daemon.
+    """That there is one daemon with these sockets, and one with this state file.
 
     Args:
         places: its folders; they exist.
+        seconds: how long to try.
 
     Raises:
-        DaemonRuns: another process has the lock.
+        DaemonRuns: another process has a lock.
     """
 
     def __init__(self, places: Places, seconds: float = LOCK_SECONDS) -> None:
-        # Close-on-exec: no graph inherits it.
-        self._descriptor = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._descriptors: list[int] = []
         deadline = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() < deadline:
-                    time.sleep(0.02)
-                    continue
-                holder = os.pread(self._descriptor, 20, 0)
-                os.close(self._descriptor)
-                raise DaemonRuns(int(holder) if holder.strip().isdigit() else 0, str(places.runtime)) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        for path in places.locks:
+            # Close-on-exec: no graph inherits it.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._descriptors.append(descriptor)
+            while not _locked(descriptor):
+                if time.monotonic() >= deadline:
+                    holder = os.pread(descriptor, 20, 0)
+                    self.release()
+                    raise DaemonRuns(int(holder) if holder.strip().isdigit() else 0, str(path.parent))
+                time.sleep(_LOCK_POLL_SECONDS)
+        for descriptor in self._descriptors:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Lets the next daemon have it. The file stays: removing it would let two daemons lock two files of one name."""
-        os.close(self._descriptor)
+        """Lets the next daemon have them. The files stay: removing one would let two daemons lock two files of one name."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors.clear()
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Sockets:
-    """The sockets, bound; the caller holds the lock.
+    """The sockets, bound; the caller holds the locks.
 
     Attributes:
         control: ROUTER, for requests.

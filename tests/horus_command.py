@@ -57,7 +57,8 @@ class Result:
     def json(self, kind: Any = Any) -> Any:
         """What it printed, as `kind`, in which every field is there and none is unknown."""
         value = msgspec.json.decode(self.out, type=kind)
-        assert msgspec.json.decode(msgspec.json.encode(value)) == msgspec.json.decode(self.out), "there are fields that the schema has not"
+        again = msgspec.json.decode(msgspec.json.encode(value))
+        assert again == msgspec.json.decode(self.out), "there are fields that the schema has not"
         return value
 
 

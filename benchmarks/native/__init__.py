@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks.program import NotInstalled
+from benchmarks.program import Measured, NotInstalled, measure
 
 _HERE = Path(__file__).resolve().parent
 _folder = tempfile.TemporaryDirectory(prefix="horus-bench-native-")
@@ -27,3 +27,8 @@ def compiled(name: str) -> str:
     program = Path(_folder.name, name)
     subprocess.run([compiler, "-O2", "-o", program, _HERE / f"{name}.c", "-pthread"], check=True)
     return str(program)
+
+
+def run(name: str, *arguments: object) -> Measured:
+    """Runs the program made from ``name.c``."""
+    return measure([compiled(name), *map(str, arguments)])

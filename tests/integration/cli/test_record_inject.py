@@ -58,7 +58,8 @@ def test_all_but_names_what_runs_live(main: Path) -> None:
     result = inject("--all-but", "controller", "--json").json(InjectionResult)
     assert (result.replayed, result.live, result.left_out) == (["sensor"], ["controller"], [])
     assert (result.equal, result.first_tick, result.last_tick, result.recorded_as) == (True, 0, TICKS - 1, "")
-    assert result.script_state == "unchanged" and result.failure == ""
+    assert result.script_state == "unchanged"
+    assert result.failure == ""
 
 
 def test_check_turns_a_difference_into_an_exit_code(main: Path, tmp_path: Path) -> None:
@@ -105,7 +106,8 @@ def test_a_range_an_override_and_the_scripts_arguments(main: Path) -> None:
 
 def test_a_live_node_that_fails_ends_it_with_1_and_is_compared_up_to_there(main: Path, tmp_path: Path) -> None:
     result = inject("--nodes", "sensor", "--script", script(tmp_path, RAISES), code=1)
-    assert "node 'controller' raised an exception in tick 50" in result.err and "too far" in result.err
+    assert "node 'controller' raised an exception in tick 50" in result.err
+    assert "too far" in result.err
     assert ["ctrl.cmd", "controller", "51", "50", "differs from tick 50, in 1 tick, 1 only in recorded"] in lines_of(
         result.out
     )
@@ -113,7 +115,8 @@ def test_a_live_node_that_fails_ends_it_with_1_and_is_compared_up_to_there(main:
 
 def test_a_script_that_fails_ends_it_with_its_own_traceback(main: Path, tmp_path: Path, recordings: Path) -> None:
     result = inject("--nodes", "sensor", "--script", script(tmp_path, "1 / 0\n"), code=1)
-    assert "ZeroDivisionError" in result.err and "horus_core" not in result.err
+    assert "ZeroDivisionError" in result.err
+    assert "horus_core" not in result.err
     assert (
         "did not run a graph" in inject("--nodes", "sensor", "--script", script(tmp_path, "exit('no')\n"), code=1).err
     )
@@ -123,10 +126,7 @@ def test_a_script_that_fails_ends_it_with_its_own_traceback(main: Path, tmp_path
 
 def test_a_topic_that_nobody_hears_is_pointed_out(main: Path, tmp_path: Path) -> None:
     deaf = script(
-        tmp_path,
-        SCRIPT.replace('subs=["sensor.reading"]', 'subs=["sensor.Reading"]').replace(
-            'recv("sensor.r', 'recv("sensor.R'
-        ),
+        tmp_path, SCRIPT.replace('recv("sensor.r', 'recv("sensor.R').replace('subs=["sensor.r', 'subs=["sensor.R')
     )
     result = inject("--nodes", "sensor", "--script", deaf)
     assert "no live node hears what is replayed (sensor.reading); they subscribe to sensor.Reading" in result.err
@@ -160,4 +160,5 @@ def test_what_cannot_be_is_refused_before_the_script_runs(
 )
 def test_what_the_script_shows_to_be_impossible_is_refused(main: Path, arguments: list[str], said: str) -> None:
     result = inject(*arguments, code=2)
-    assert said in result.err and result.err.count("\n") == 2  # the script's own line, and ours
+    assert said in result.err
+    assert result.err.count("\n") == 2

@@ -1,0 +1,228 @@
+"""Replays, in processes and under load: what was recorded comes again, and an unchanged node gives unchanged bits."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import horus
+from horus import Node, Scheduler
+from tests.drawn_graphs import Drawn, as_node, graphs
+from tests.plain_arrow import events, file_of, header, ran, sent, values
+
+TICKS = 40
+
+
+def sensor_tick(node: Node) -> None:
+    k = horus.tick()
+    node.send("reading", {"value": math.sin(k / 7), "noise": horus.rng_float()})
+    if k % 4 == 0:
+        node.send("image", np.full((40, 40), k, dtype=np.int16))
+        node.send("image", b"" if k % 8 else b"\xff\x00")
+
+
+def sensor() -> Node:
+    return Node(name="sensor", tick=sensor_tick, pubs=["reading", "image"], rate=100)
+
+
+class Controller:
+    """State, its own clock and its own generator: whatever differs from the recorded run shows in its output."""
+
+    def __init__(self, gain: float = 0.5) -> None:
+        self.gain = gain
+        self.integral = 0.0
+
+    def tick(self, node: Node) -> None:
+        for reading in node.recv_all("reading"):
+            self.integral += reading["value"] * horus.dt()
+        image = node.latest("image")
+        seen = None if image is None else int(np.asarray(bytearray(image) if isinstance(image, bytes) else image).sum())
+        node.send("cmd", [self.gain * self.integral, seen, horus.now(), horus.tick(), horus.elapsed(), horus.rng_float()])
+
+
+def controller(gain: float = 0.5) -> Node:
+    return Node(name="controller", tick=Controller(gain).tick, subs=["reading", "image"], pubs="cmd", rate=50)
+
+
+@pytest.fixture
+def recorded() -> list[str]:
+    scheduler = Scheduler(tick_rate=100, recording="first", seed=11, deterministic=True, pace=False)
+    scheduler.add(sensor()).add(controller()).run(duration=TICKS / 100)
+    return scheduler.stop_recording()
+
+
+@pytest.fixture
+def loaded() -> Iterator[None]:
+    """Somebody else wants every core."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    yield
+    for process in busy:
+        process.kill()
+        process.wait()
+
+
+def content(files: Sequence[str], node: str) -> list[tuple[int, int, str, int, bytes]]:
+    return [(row.tick, row.visible, row.topic, row.encoding, row.payload) for row in sent(files, node)]
+
+
+def replayed(
+    recorded: Sequence[str], name: str = "again", speed: float = 0, change: Callable[[Scheduler], Any] = lambda _: None, **options: Any
+) -> list[str]:
+    scheduler = Scheduler.replay_from(recorded[0], recording=name, **options).set_replay_speed(speed)
+    change(scheduler)
+    scheduler.run()
+    return scheduler.stop_recording()
+
+
+@pytest.mark.parametrize("speed", [1, 0, 100])
+def test_a_full_replay_publishes_in_each_tick_what_was_recorded_and_ends_by_itself(recorded: list[str], speed: float) -> None:
+    again = replayed(recorded, speed=speed)
+    for node in ("sensor", "controller"):
+        assert content(again, node) == content(recorded, node)
+        assert [row.tick for row in ran(again, node)] == [row.tick for row in ran(recorded, node)]
+    assert header(again[0])["replay_of"] == "first"
+    assert header(again[0])["graph"]["epoch_ns"] == header(recorded[0])["graph"]["epoch_ns"]
+
+
+def test_time_travel_and_overrides_and_a_live_node_in_one_replay(recorded: list[str]) -> None:
+    found: dict[str, list[str]] = {}
+    for name, value in (("bytes", b"\x01\x02"), ("value", {"value": 9.0}), ("callable", lambda value: {"value": value["value"] + 1})):
+
+        def change(scheduler: Scheduler, value: Any = value) -> None:
+            scheduler.start_at_tick(10).stop_at_tick(19).set_replay_override("sensor", "reading", value)
+            scheduler.add(Node(name="probe", tick=probe, subs=["reading", "cmd"], pubs="seen", rate=100))
+
+        found[name] = replayed(recorded, name, change=change)
+    before = dict(values(recorded, "sensor", "reading"))
+    expected: dict[str, Callable[[int], Any]] = {
+        "bytes": lambda tick: b"\x01\x02",
+        "value": lambda tick: {"value": 9.0},
+        "callable": lambda tick: {"value": before[tick]["value"] + 1},
+    }
+    commands = dict(values(recorded, "controller"))
+    epoch = header(recorded[0])["graph"]["epoch_ns"]
+    for name, files in found.items():
+        assert [row for row in content(files, "sensor") if row[2] == "image"] == [
+            row for row in content(recorded, "sensor") if row[2] == "image" and 10 <= row[0] <= 19
+        ]
+        assert values(files, "sensor", "reading") == [(tick, expected[name](tick)) for tick in range(10, 20)]
+        assert values(files, "probe") == [
+            (tick, [[expected[name](tick)], [commands[tick]] if tick in commands else [], epoch + tick * 10_000_000, tick, tick / 100])
+            for tick in range(10, 20)
+        ]
+
+
+def probe(node: Node) -> None:
+    node.send("seen", [node.recv_all("reading"), node.recv_all("cmd"), horus.timestamp_ns(), horus.tick(), horus.elapsed()])
+
+
+@pytest.mark.parametrize(("speed", "attempts"), [(0, 10), (1, 10)])
+@pytest.mark.usefixtures("loaded")
+def test_the_unchanged_controller_gives_the_same_bits_every_time_in_processes_under_load(
+    recorded: list[str], speed: float, attempts: int
+) -> None:
+    for attempt in range(attempts):
+        mixed = Scheduler(tick_rate=100, recording=f"mixed{attempt}")
+        mixed.add_replay(file_of(recorded, "sensor"), priority=0)
+        mixed.add(controller()).set_replay_speed(speed)
+        mixed.run(duration=TICKS / 100)
+        assert content(mixed.stop_recording(), "controller") == content(recorded, "controller"), f"attempt {attempt}"
+
+
+@pytest.mark.parametrize(("speed", "attempts"), [(0, 20), (1, 4)])
+@pytest.mark.usefixtures("loaded")
+def test_the_unchanged_controller_gives_the_same_bits_every_time_inline_under_load(
+    recorded: list[str], speed: float, attempts: int
+) -> None:
+    for attempt in range(attempts):
+        files = replayed(recorded, f"mixed{attempt}", speed, lambda scheduler: scheduler.add(controller()), execution="inline")
+        assert content(files, "controller") == content(recorded, "controller"), f"attempt {attempt}"
+
+
+def test_a_loop_goes_on_until_its_duration_is_over(recorded: list[str]) -> None:
+    scheduler = Scheduler.replay_from(recorded[0], recording="loop").set_replay_speed(0).set_replay_loop()
+    scheduler.start_at_tick(8).stop_at_tick(11)
+    scheduler.run(duration=0.14)
+    rows = [row for row in sent(recorded, "sensor") if 8 <= row.tick <= 11]
+    expected = [(row.tick + 4 * turn, row.topic, row.payload) for turn in range(4) for row in rows if row.tick + 4 * turn < 22]
+    again = sent(scheduler.stop_recording(), "sensor")
+    assert [(row.tick, row.topic, row.payload) for row in again] == expected
+
+
+# Runs in real time, with what was missed.
+
+
+def late_sensor(node: Node) -> None:
+    node.send("reading", {"value": horus.tick()})
+    if horus.tick() in (12, 30):
+        time.sleep(0.045)
+
+
+class LateController(Controller):
+    def tick(self, node: Node) -> None:
+        if horus.tick() == 20:
+            time.sleep(0.035)
+        for reading in node.recv_all("reading"):
+            self.integral += reading["value"]
+        node.send("cmd", [self.integral, horus.tick(), horus.rng_float(), horus.now()])
+
+
+@pytest.mark.parametrize("execution", ["process", "inline"])
+def test_a_run_with_missed_deadlines_comes_again_as_it_was(execution: str) -> None:
+    def nodes(*names: str) -> list[Node]:
+        there = [
+            Node(name="sensor", tick=late_sensor, pubs="reading", rate=100),
+            Node(name="controller", tick=LateController().tick, subs="reading", pubs="cmd", rate=100),
+            Node(name="logger", tick=lambda node: node.send("log", node.recv_all("cmd")), subs="cmd", pubs="log", rate=50),
+        ]
+        return [node for node in there if node.name in names]
+
+    everyone = ("sensor", "controller", "logger")
+    scheduler = Scheduler(tick_rate=100, recording="late", seed=5)
+    for node in nodes(*everyone):
+        scheduler.add(node)
+    scheduler.run(duration=0.6)
+    files = scheduler.stop_recording()
+    missed = {(event.node, event.tick) for event in events(files, "miss")}
+    assert {("sensor", 12), ("sensor", 30), ("controller", 20)} <= missed
+    # Each node alone live against the recording of the others, and all of them live.
+    for live in (("controller",), ("logger",), ("sensor", "controller"), everyone):
+        again = replayed(
+            files, "with_" + "_".join(live), change=lambda scheduler, live=live: [scheduler.add(node) for node in nodes(*live)], execution=execution
+        )
+        for node in everyone:
+            assert content(again, node) == content(files, node), (live, node)
+            assert [(row.tick, row.visible, row.received) for row in ran(again, node) if node in live] == [
+                (row.tick, row.visible, row.received) for row in ran(files, node) if node in live
+            ]
+
+
+# Any graph, any part of it live.
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(graphs(most=5), st.data())
+def test_any_part_of_any_graph_run_live_against_the_rest_gives_the_recorded_bytes(
+    drawn: tuple[list[Drawn], int], data: st.DataObject
+) -> None:
+    nodes, tick_rate = drawn
+    scheduler = Scheduler(tick_rate=tick_rate, execution="inline", deterministic=True, pace=False, recording=True)
+    for node in nodes:
+        scheduler.add(as_node(node))
+    scheduler.run(duration=19.5 / max([tick_rate, *(node.rate for node in nodes if node.on is None)]))
+    files = scheduler.stop_recording()
+    live = data.draw(st.sets(st.sampled_from([node.name for node in nodes])))
+    again = replayed(files, True, change=lambda it: [it.add(as_node(node)) for node in nodes if node.name in live], execution="inline")  # type: ignore[arg-type]
+    for node in nodes:
+        for topic in node.pubs:
+            mine = [[row[:2] + row[3:] for row in content(each, node.name) if row[2] == topic] for each in (files, again)]
+            assert mine[0] == mine[1], (node.name, topic)
