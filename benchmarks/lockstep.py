@@ -26,5 +26,8 @@ def run(options: Options) -> list[Row]:
         rounds,
     )
     goals = {RECORDED: Goal(20_000, at_least=True, ratio=False)}
-    notes = {"HORUS, inline": "all nodes in one process", PROTOTYPE: "semaphores and msgpack, no ticks, rows or counters"}
+    notes = {
+        "HORUS, inline": "all nodes in one process",
+        PROTOTYPE: "semaphores and msgpack, no ticks, rows or counters",
+    }
     return rows_of("lockstep", "reference graph", "ticks/s", series, "higher", RECORDED, goals=goals, notes=notes)

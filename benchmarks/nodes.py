@@ -23,7 +23,9 @@ def run(options: Options) -> list[Row]:
     for shape in ("chain", "fan-out"):
         for count in COUNTS:
             ticks = max(500, options.pick(40_000, 5000) // count)
-            participants = {"HORUS": partial(measure, runner("shape", "--shape", shape, "--nodes", count, "--ticks", ticks))}
+            participants = {
+                "HORUS": partial(measure, runner("shape", "--shape", shape, "--nodes", count, "--ticks", ticks))
+            }
             if shape == "chain":
                 participants["C semaphores"] = partial(_ring, count + 1, options.cores[0], ticks)
             series = alternate(participants, rounds)

@@ -26,7 +26,9 @@ class Options:
     @classmethod
     def here(cls, quick: bool = False, peer_python: str = "") -> Options:
         """The settings for this machine."""
-        return cls(quick, tuple(sorted(os.sched_getaffinity(0))), peer_python or os.environ.get("HORUS_BENCH_PEER_PYTHON", ""))
+        return cls(
+            quick, tuple(sorted(os.sched_getaffinity(0))), peer_python or os.environ.get("HORUS_BENCH_PEER_PYTHON", "")
+        )
 
     def pick(self, full: T, quick: T) -> T:
         """`quick` in a quick run, else `full`."""

@@ -31,7 +31,16 @@ def run(options: Options) -> list[Row]:
     core = options.cores[0]
     for size, words in SIZES.items():
         samples = max(20, min(options.pick(2000, 300), (options.pick(2, 1) << 30) // max(size, 1 << 20)))
-        asked = ["--cores", f"{core},{core}", "--payload", size, "--samples", samples, "--warmup", max(10, samples // 5)]
+        asked = [
+            "--cores",
+            f"{core},{core}",
+            "--payload",
+            size,
+            "--samples",
+            samples,
+            "--warmup",
+            max(10, samples // 5),
+        ]
         series = alternate(
             {
                 "HORUS": partial(measure, runner("pingpong", *asked)),

@@ -70,7 +70,13 @@ def measure(command: Sequence[str], seconds: float = 60.0) -> Measured:
         # Where the work is done; the JSON line goes to a file, so that a chatty peer cannot fill a pipe.
         with open(Path(folder, "stdout"), "w+b") as output, open(Path(folder, "stderr"), "w+b") as errors:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=folder, env=environment, process_group=0
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                cwd=folder,
+                env=environment,
+                process_group=0,
             )
             try:
                 code = process.wait(seconds)

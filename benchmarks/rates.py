@@ -27,7 +27,9 @@ def run(options: Options) -> list[Row]:
             {
                 "HORUS, recorded": partial(measure, runner("throughput", "--recorded", *asked)),
                 "HORUS, not recorded": partial(measure, runner("throughput", *asked)),
-                "pyzmq ipc, one core": partial(measure, peer("zmq_throughput", "--cores", f"{core},{core}", "--seconds", seconds)),
+                "pyzmq ipc, one core": partial(
+                    measure, peer("zmq_throughput", "--cores", f"{core},{core}", "--seconds", seconds)
+                ),
             },
             rounds,
         )

@@ -30,7 +30,10 @@ def run(options: Options) -> list[Row]:
         },
         rounds,
     )
-    notes = {"HORUS": "messages per second of the recorder's processor time", MCAP: "not compressed; its processor time"}
+    notes = {
+        "HORUS": "messages per second of the recorder's processor time",
+        MCAP: "not compressed; its processor time",
+    }
     goals = {MCAP: Goal(15, at_least=True)}
     rows = rows_of("recorder", "small dicts", "messages/s", small, "higher", goals=goals, notes=notes)
     notes = {"HORUS": "from the first tick to the closed files, in lockstep"}

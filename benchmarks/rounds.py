@@ -59,7 +59,9 @@ class Series:
         return statistics.median(found) if found else None
 
 
-def alternate(participants: Mapping[str, Go], rounds: int, say: Callable[[str], None] | None = None) -> dict[str, Series]:
+def alternate(
+    participants: Mapping[str, Go], rounds: int, say: Callable[[str], None] | None = None
+) -> dict[str, Series]:
     """Lets each participant measure once per round.
 
     Args:

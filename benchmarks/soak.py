@@ -80,7 +80,9 @@ def _drive(node: Node) -> None:
 
 def graph(deterministic: bool) -> Scheduler:
     """The graph that is soaked."""
-    scheduler = Scheduler(tick_rate=RATE, deterministic=deterministic, recording="soak_{date}", name="soak", watchdog_ms=500)
+    scheduler = Scheduler(
+        tick_rate=RATE, deterministic=deterministic, recording="soak_{date}", name="soak", watchdog_ms=500
+    )
     scheduler.add(Node("source", _source, pubs="x", **_AGAIN))
     scheduler.add(Node("left", _left, subs="x", pubs="left", **_AGAIN))
     scheduler.add(Node("right", _right, subs="x", pubs="right", **_AGAIN))
@@ -104,7 +106,9 @@ class Killer(threading.Thread):
             time.sleep(self._chance.uniform(0.01, 0.12))
             children = psutil.Process().children()
             if children:
-                self._harm(self._chance.choice(children), self._chance.choice(["SIGKILL", "SIGKILL", "SIGSEGV", "SIGSTOP"]))
+                self._harm(
+                    self._chance.choice(children), self._chance.choice(["SIGKILL", "SIGKILL", "SIGSEGV", "SIGSTOP"])
+                )
         self._scheduler.stop()
 
     def _harm(self, process: psutil.Process, how: str) -> None:

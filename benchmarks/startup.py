@@ -36,7 +36,9 @@ def run(options: Options) -> list[Row]:
         goals = {"HORUS": Goal(_SECONDS[nodes], ratio=False)} if nodes in _SECONDS else {}
         notes = {"bare interpreters": f"{nodes + 1} at once, which import nothing"}
         rows += rows_of("startup", f"{nodes} nodes", "s", series, goals=goals, notes=notes)
-    series = alternate({"HORUS": partial(_command, ["-c", _HELP, "--help"]), "bare interpreter": partial(_bare, 1)}, rounds * 2)
+    series = alternate(
+        {"HORUS": partial(_command, ["-c", _HELP, "--help"]), "bare interpreter": partial(_bare, 1)}, rounds * 2
+    )
     rows += rows_of("startup", "horus --help", "s", series, goals={"HORUS": Goal(0.15, ratio=False)})
     return rows
 

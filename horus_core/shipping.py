@@ -181,7 +181,7 @@ def _defined_struct(
     kind.__qualname__ = qualname
     _structs_by_id[identity] = kind
     # Where forward references are looked up.
-    sys.modules["__main__"].__dict__.setdefault(name, kind)
+    sys.modules["__main__"].__dict__[name] = kind
     return kind
 
 

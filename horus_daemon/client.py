@@ -10,7 +10,9 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -21,7 +23,7 @@ from msgspec.structs import replace
 from horus_daemon.client_to_daemon import Down, GraphSpec, List, Request, Restart, Shutdown, Status, Up
 from horus_daemon.daemon_to_client import Answer, DaemonStatus, Done, GraphInfo, Graphs, Refused
 from horus_daemon.errors import DaemonForbidden, DaemonNotRunning, DaemonRefused, DaemonSilent, GraphFailed
-from horus_daemon.events import Event
+from horus_daemon.events import GREETING, Event
 from horus_daemon.places import Places, answers, find_places
 from horus_daemon.wire import encode, read_answer, read_event
 
@@ -159,28 +161,34 @@ class Client:
                     raise
                 time.sleep(_POLL_SECONDS)
 
-    def events(self, subjects: Sequence[str] = ("",), timeout: float | None = None) -> Iterator[Event]:
-        """What happens from now on; ends when nothing has for `timeout` seconds.
+    def events(self, *subjects: str, timeout: float | None = None) -> Iterator[Event]:
+        """What happens from this call on; ends when nothing has for `timeout` seconds.
 
         Args:
-            subjects: beginnings of subjects, as ``robot/`` or ``robot/node``; see :mod:`horus_daemon.events`.
+            subjects: beginnings of subjects, as ``robot/`` or ``robot/node``, see :mod:`horus_daemon.events`; all without any.
             timeout: None for no limit.
         """
         self._require_daemon()
         subscriber: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
-        try:
-            subscriber.setsockopt(zmq.LINGER, 0)
-            for each in subjects:
-                subscriber.subscribe(each.encode())
-            subscriber.connect(f"ipc://{os.fspath(self.places.events)}")
-            while subscriber.poll(None if timeout is None else round(timeout * 1000)):
-                _, data = subscriber.recv_multipart()
-                try:
-                    yield read_event(data)
-                except ValueError:
-                    continue  # a later daemon's
-        finally:
-            subscriber.close()
+        subscriber.setsockopt(zmq.LINGER, 0)
+        greeting = GREETING + secrets.token_hex(8).encode()
+        for each in (*(subject.encode() for subject in subjects or ("",)), greeting):
+            subscriber.subscribe(each)
+        subscriber.connect(f"ipc://{os.fspath(self.places.events)}")
+        return _received(subscriber, self._greeted(subscriber, greeting), timeout)
+
+    def _greeted(self, subscriber: zmq.Socket[bytes], greeting: bytes) -> list[Event]:
+        """Waits until the subscriptions hold. Returns the events that have arrived meanwhile."""
+        before: list[Event] = []
+        deadline = time.monotonic() + self._timeout
+        while (left := deadline - time.monotonic()) > 0 and subscriber.poll(round(left * 1000) + 1):
+            subject, data = subscriber.recv_multipart()
+            if subject == greeting:
+                return before
+            if not subject.startswith(GREETING):
+                before.append(read_event(data))
+        subscriber.close()
+        raise DaemonSilent("events", self._timeout)
 
     # How.
 
@@ -222,6 +230,19 @@ class Client:
             if answer.id in (number, 0):
                 return answer  # one to an earlier request, for which nobody waits any more, is skipped
         raise DaemonSilent(name, self._timeout)
+
+
+def _received(subscriber: zmq.Socket[bytes], before: Sequence[Event], timeout: float | None) -> Iterator[Event]:
+    try:
+        yield from before
+        while subscriber.poll(None if timeout is None else round(timeout * 1000)):
+            subject, data = subscriber.recv_multipart()
+            if subject.startswith(GREETING):  # for another subscriber
+                continue
+            with contextlib.suppress(ValueError):  # a later daemon's
+                yield read_event(data)
+    finally:
+        subscriber.close()
 
 
 def wait_until_gone(places: Places, seconds: float = STOP_SECONDS) -> None:

@@ -67,6 +67,7 @@ class Daemon:
                 self._wait(wakeup)
                 self._take_signals()
                 self._take_requests()
+                self._sockets.greet()
                 self._service.step()
                 self._tell_systemd()
             self._end()
@@ -74,6 +75,7 @@ class Daemon:
     def _wait(self, wakeup: int) -> None:
         poller = zmq.Poller()
         poller.register(self._sockets.control, zmq.POLLIN)
+        poller.register(self._sockets.events, zmq.POLLIN)
         poller.register(wakeup, zmq.POLLIN)
         seconds = IDLE_SECONDS
         for graph in self._service.graphs.values():

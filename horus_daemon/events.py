@@ -3,6 +3,9 @@
 An event is one message of two frames. The first is its subject, ``GRAPH/KIND`` (``/daemon`` for the daemon's own), to subscribe
 by prefix; the second a msgpack map with ``kind``, ``version``, ``sequence``, ``time_ns`` and the fields below. ``sequence``
 counts all events of this daemon: a step of more than one means that this subscriber was too slow, or asked for less than all.
+
+Who wants to know from when on a subscription holds subscribes last to a subject of its own, ``/greeting/`` and something random,
+and gets one empty event on it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from typing import Any
 import msgspec
 
 from horus_daemon.client_to_daemon import PROTOCOL
+
+GREETING = b"/greeting/"
 
 
 class _Event(msgspec.Struct, kw_only=True, tag_field="kind"):

@@ -15,6 +15,7 @@ import zmq
 
 from horus_daemon.client_to_daemon import REQUEST_MOST
 from horus_daemon.errors import DaemonRuns
+from horus_daemon.events import GREETING
 from horus_daemon.places import Places
 
 LOCK_SECONDS = 0.5  # a daemon that is just ending still has it
@@ -73,13 +74,14 @@ class Sockets:
 
     Attributes:
         control: ROUTER, for requests.
+        events: XPUB, for events; readable when somebody subscribes.
     """
 
     def __init__(self, places: Places) -> None:
         self._places = places
         self._context = zmq.Context()
         self.control = self._bound(zmq.ROUTER, places.control, _REQUESTS_QUEUED)
-        self._events = self._bound(zmq.PUB, places.events, _EVENTS_QUEUED)
+        self.events = self._bound(zmq.XPUB, places.events, _EVENTS_QUEUED)
 
     def _bound(self, kind: int, path: os.PathLike[str], queued: int) -> zmq.Socket[bytes]:
         bound: zmq.Socket[bytes] = self._context.socket(kind)
@@ -106,10 +108,21 @@ class Sockets:
         with contextlib.suppress(zmq.ZMQError):
             self.control.send_multipart([address, data], zmq.NOBLOCK)
 
+    def greet(self) -> None:
+        """Answers those who have subscribed to a subject of their own that begins with GREETING, by an empty event on it.
+
+        Subscriptions take effect one after the other, so who gets that knows that the earlier ones have.
+        """
+        with contextlib.suppress(zmq.Again):
+            while True:
+                wanted = self.events.recv(zmq.NOBLOCK)
+                if wanted.startswith(b"\x01" + GREETING):
+                    self.publish(wanted[1:], b"")
+
     def publish(self, subject: bytes, data: bytes) -> None:
         """Sends an event to all who want it; it never waits for any."""
         with contextlib.suppress(zmq.ZMQError):
-            self._events.send_multipart([subject, data], zmq.NOBLOCK)
+            self.events.send_multipart([subject, data], zmq.NOBLOCK)
 
     def close(self) -> None:
         """Closes both, and removes them from the file system."""

@@ -100,6 +100,13 @@ class Horusd:
         assert b"Traceback" not in said, said.decode()
         return process.returncode
 
+    def ended(self) -> int:
+        """Waits until it has ended by itself. Returns its exit code."""
+        process, self.process = self.process, None
+        assert process is not None
+        process.communicate(timeout=20)
+        return process.returncode
+
     def kill(self) -> None:
         """Ends it without a word."""
         self.end(signal.SIGKILL)

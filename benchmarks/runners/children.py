@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -21,8 +22,39 @@ def cpu_ns(pid: int) -> int:
     return sum(int((tasks / task / "schedstat").read_text().split()[0]) for task in os.listdir(tasks))
 
 
-def peak_bytes(pid: int) -> int:
-    """The most memory that a process has held so far, shared memory left out."""
-    lines = dict(line.split(":", 1) for line in Path("/proc", str(pid), "status").read_text().splitlines() if ":" in line)
-    shared = int(lines["RssShmem"].split()[0])
-    return (int(lines["VmHWM"].split()[0]) - shared) * 1024
+def private_bytes(pid: int) -> int:
+    """The memory that is a process's own: neither files nor shared memory, which others hold as well."""
+    for line in Path("/proc", str(pid), "status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class PeakMemory:
+    """Watches the private memory of one process: of ours, or of the child whose command line holds `title`.
+
+    Attributes:
+        most: bytes, the most that was seen.
+    """
+
+    def __init__(self, title: str = "") -> None:
+        self._title, self._done = title, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.most = 0
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        pid = 0 if self._title else os.getpid()
+        while not self._done.wait(0.01):
+            try:
+                pid = pid or child(self._title)
+                self.most = max(self.most, private_bytes(pid))
+            except (LookupError, OSError):
+                pid = 0 if self._title else pid

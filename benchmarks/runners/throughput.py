@@ -46,9 +46,7 @@ def main(per_tick: int, seconds: float, recorded: bool, paced: bool) -> None:
     capacity = max(1024, 4 * per_tick)
     scheduler.add(Node(name="sender", tick=send, rate=100, pubs={"flow": {"capacity": capacity}}))
     scheduler.add(
-        Node(
-            name="receiver", tick=receive, init=begin, shutdown=end, rate=100, subs={"flow": {"capacity": capacity}}
-        )
+        Node(name="receiver", tick=receive, init=begin, shutdown=end, rate=100, subs={"flow": {"capacity": capacity}})
     )
     scheduler.run()
     stamps: list[list[float]] = notes.read("stamps")  # type: ignore[assignment]

@@ -103,9 +103,7 @@ def main(on: str, warmup: int, samples: int, polling: bool) -> None:
             code = 1
             try:
                 signal.alarm(120)
-                answer(
-                    lambda: Side(memory, open_control(memory), layout, graph, 1, polling), second, warmup + samples
-                )
+                answer(lambda: Side(memory, open_control(memory), layout, graph, 1, polling), second, warmup + samples)
                 code = 0
             finally:
                 os._exit(code)

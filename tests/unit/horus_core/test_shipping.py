@@ -23,6 +23,8 @@ def script(source: str) -> dict[str, Any]:
     """The names that a script defines; as in a script they live in ``__main__``."""
     names: dict[str, Any] = {"__name__": "__main__", "__file__": "robot.py"}
     exec(compile(textwrap.dedent(source), "robot.py", "exec", dont_inherit=True), names)
+    # Where msgspec looks for the classes that annotations name.
+    vars(sys.modules["__main__"]).update({name: value for name, value in names.items() if isinstance(value, type)})
     return names
 
 

@@ -1,0 +1,44 @@
+"""The most memory that recorder, replay, export and diff hold, against the length of the recording.
+
+Memory of the process's own: the map of a file and shared memory do not count. The ratio is that of the longest to each.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+
+from benchmarks.options import Options
+from benchmarks.program import Measured, measure, runner
+from benchmarks.report import Goal, Row, rows_of
+from benchmarks.rounds import alternate
+
+TOOLS = ("record", "replay", "export", "diff")
+CONSTANT = Goal(1.25)
+
+
+def run(options: Options) -> list[Row]:
+    """Records each length and runs each tool on it."""
+    lengths = options.pick((100_000, 300_000, 1_000_000, 3_000_000), (50_000, 200_000))
+    rounds = options.pick(3, 1)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="horus-bench-") as folder:
+        for length in lengths:
+            for session in (f"{length}", f"{length}-other"):
+                measure(runner("tool", "record", "--folder", folder, "--session", session, "--messages", length), 300)
+        for tool in TOOLS:
+            participants = {f"{length:,} messages": partial(_peak, tool, folder, length) for length in lengths}
+            series = alternate(participants, rounds)
+            names = list(participants)
+            rows += rows_of("memory", tool, "MB", series, ours=names[-1], goals={names[0]: CONSTANT})
+    return rows
+
+
+def _peak(tool: str, folder: str, length: int) -> Measured:
+    session = "again" if tool == "record" else f"{length}"
+    command = runner(
+        "tool", tool, "--folder", folder, "--session", session, "--other", f"{length}-other", "--messages", length
+    )
+    measured = measure(command, 300)
+    peak: float = measured.facts["peak_mb"]  # type: ignore[assignment]
+    return Measured([peak])
