@@ -1,7 +1,7 @@
 """``check``: do HORUS's ratios to the others still hold?
 
-Times change with the machine, so only ratios are compared, and of those only the ones that were measured both now and for the committed
-table. One may be worse by TOLERANCE before it counts: rounds on a shared machine differ by that much.
+Times change with the machine, so only ratios are compared, and only those that were measured both now and for the
+committed table. One may be worse by TOLERANCE before it counts: rounds on a shared machine differ by that much.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Kills processes of a recorded graph at random, again and again, and looks at what holds.
 
-``python -m benchmarks soak`` runs it long, tests/faults/test_soak.py short. The graph has six nodes that are restarted; one of its
-processes at a time, the recorder included, gets SIGKILL or SIGSEGV, or stands still for a while.
+``python -m benchmarks soak`` runs it long, tests/faults/test_soak.py short. The graph has six nodes that are restarted;
+one of its processes at a time, the recorder included, gets SIGKILL or SIGSEGV, or stands still for a while.
 """
 
 from __future__ import annotations

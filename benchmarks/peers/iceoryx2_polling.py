@@ -52,7 +52,7 @@ def main() -> None:
         os.sched_setaffinity(0, {asked.cores[0]})
         while not os.path.exists(ready):
             time.sleep(0.01)
-        publisher, subscriber, node = ports("ping", "pong")
+        publisher, subscriber, _node = ports("ping", "pong")
         time.sleep(0.2)
 
         def turn(number: int) -> None:
@@ -63,7 +63,6 @@ def main() -> None:
 
         taken = pingpong.time_rounds(turn, asked.warmup, asked.samples)
         turn(END)
-        del publisher, subscriber, node
     pingpong.report(taken, version=version)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -67,7 +68,7 @@ def main(ticks: int, on: str, recorded: bool, inline: bool) -> None:
     facts: dict[str, Any] = {
         name: scheduler.get_node_stats(name)["p50_tick_duration_ms"] * 1e3 for name in ("sensor", "controller")
     }
-    report([CHUNK / (b - a) * 1e9 for a, b in zip(stamps, stamps[1:], strict=False)], busy_us=facts)
+    report([CHUNK / (b - a) * 1e9 for a, b in pairwise(stamps)], busy_us=facts)
 
 
 if __name__ == "__main__":

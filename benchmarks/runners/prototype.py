@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -92,7 +93,7 @@ def main(ticks: int, on: str) -> None:
     for child in children:
         os.waitpid(child, 0)
     stamps = stamps[2:]
-    report([CHUNK / (b - a) * 1e9 for a, b in zip(stamps, stamps[1:], strict=False)])
+    report([CHUNK / (b - a) * 1e9 for a, b in pairwise(stamps)])
 
 
 if __name__ == "__main__":

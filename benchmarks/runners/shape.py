@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import click
 
@@ -53,7 +54,7 @@ def main(shape: str, count: int, ticks: int) -> None:
         )
     scheduler.run(duration=(ticks + 2 * CHUNK) / 100)
     stamps = notes.read("stamps")[1:]
-    report([CHUNK / (b - a) * 1e9 for a, b in zip(stamps, stamps[1:], strict=False)])
+    report([CHUNK / (b - a) * 1e9 for a, b in pairwise(stamps)])
 
 
 if __name__ == "__main__":

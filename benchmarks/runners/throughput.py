@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import click
 
@@ -52,7 +53,7 @@ def main(per_tick: int, seconds: float, recorded: bool, paced: bool) -> None:
     stamps: list[list[float]] = notes.read("stamps")  # type: ignore[assignment]
     sender, receiver = scheduler.get_node_stats("sender"), scheduler.get_node_stats("receiver")
     report(
-        [(b[1] - a[1]) / (b[0] - a[0]) * 1e9 for a, b in zip(stamps, stamps[1:], strict=False)],
+        [(b[1] - a[1]) / (b[0] - a[0]) * 1e9 for a, b in pairwise(stamps)],
         dropped=receiver["messages_dropped"],
         missed=sender["deadline_misses"] + receiver["deadline_misses"],
         lost=_lost(scheduler) if recorded else 0,

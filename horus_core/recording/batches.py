@@ -151,7 +151,8 @@ def _split(rows: np.ndarray, payload: np.ndarray) -> list[bytes]:
 
 def _ramp(counts: np.ndarray) -> np.ndarray:
     """``[0 .. counts[0] - 1, 0 .. counts[1] - 1, ...]``."""
-    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    ramp: np.ndarray = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return ramp
 
 
 def _reordered(payload: np.ndarray, lengths: np.ndarray, order: np.ndarray) -> np.ndarray:

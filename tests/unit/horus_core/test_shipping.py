@@ -123,9 +123,9 @@ STRUCTS: dict[str, tuple[str, tuple[Any, ...], str]] = {
     ),
     "nested": ("class P(msgspec.Struct):\n x: int\nclass Q(msgspec.Struct):\n p: P\n ps: list[P] = []\ndef tick(): return Q(P(1), [P(2)])", (), "Q(p=P(x=1), ps=[P(x=2)])"),
     "of itself": (
-        "class P(msgspec.Struct):\n x: int\n next: 'P | None' = None\ndef tick(): return msgspec.convert({'x': 1, 'next': {'x': 2}}, P)",
+        "class Link(msgspec.Struct):\n x: int\n next: 'Link | None' = None\ndef tick(): return msgspec.convert({'x': 1, 'next': {'x': 2}}, Link)",
         (),
-        "P(x=1, next=P(x=2, next=None))",
+        "Link(x=1, next=Link(x=2, next=None))",
     ),
     "renamed": ("class P(msgspec.Struct, rename='camel'):\n long_name: int\ndef tick(): return msgspec.json.encode(P(1))", (), 'b\'{"longName":1}\''),
     "tagged": ("class P(msgspec.Struct, tag='p'):\n x: int\ndef tick(): return msgspec.json.encode(P(1))", (), 'b\'{"type":"p","x":1}\''),
