@@ -18,7 +18,7 @@ RESULTS = HERE / "results.json"
 
 
 @click.command(epilog="\n\n".join(["\b\n" + "\n".join(f"{name:10} {words}" for name, words in NAMES.items())]))
-@click.argument("name", type=click.Choice([*NAMES, "all", "check", "readme"]), metavar="NAME|all|check|readme")
+@click.argument("name", type=click.Choice([*NAMES, "all", "check", "readme", "soak"]), metavar="NAME|all|check|...")
 @click.option("--quick", is_flag=True, help="Fewer rounds and samples: does it work, and which order of magnitude.")
 @click.option("--peer-python", default="", help="An interpreter that has horus-robotics (or HORUS_BENCH_PEER_PYTHON).")
 @click.option(
@@ -30,10 +30,14 @@ def main(name: str, quick: bool, peer_python: str, path: Path | None, folder: Pa
 
     NAME is one of the benchmarks below. `all` runs every one and writes the committed table; with --quick it writes only
     where it is told to. `check` measures again and fails if a ratio is worse than the committed one by more than the
-    tolerance. `readme` puts the committed table into the README.
+    tolerance. `readme` puts the committed table into the README. `soak` kills processes of a graph, many times, and says
+    what held.
     """
     if name == "readme":
         write_readme(Report.load(RESULTS), HERE / "README.md")
+        return
+    if name == "soak":
+        _soak(kills=20 if quick else 2000)
         return
     options = Options.here(quick, peer_python)
     names = list(guard.COMPARED) if name == "check" else list(NAMES) if name == "all" else [name]
@@ -52,6 +56,14 @@ def main(name: str, quick: bool, peer_python: str, path: Path | None, folder: Pa
             click.echo(f"drawn: {picture}")
     if name == "check":
         _check(report.rows)
+
+
+def _soak(kills: int) -> None:
+    from benchmarks.soak import soak
+
+    for deterministic in (False, True):
+        outcome = soak(kills, seed=kills, deterministic=deterministic)
+        click.echo(f"{'lockstep' if deterministic else 'real time'}: {outcome}")
 
 
 def _say_load(machine: Machine) -> None:

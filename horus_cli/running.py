@@ -17,7 +17,7 @@ from horus_core.scheduler import Scheduler
 _RATE_SECONDS = 1.0  # of the rate in the live line
 
 
-class NodeSummary(msgspec.Struct, frozen=True, kw_only=True):
+class NodeRun(msgspec.Struct, frozen=True, kw_only=True):
     """How a node's run went; durations in milliseconds."""
 
     name: str
@@ -64,7 +64,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     recorded_bytes: int
     recorded_lost: int
     files: list[str]
-    nodes: list[NodeSummary]
+    nodes: list[NodeRun]
 
 
 class RunView:
@@ -151,13 +151,13 @@ def summary_of(scheduler: Scheduler, progress: dict[str, Any], first: int, files
         rate_held_hz=ticks / seconds if seconds else 0.0,
         session=Path(files[0]).parent.name if files else "",
         files=files,
-        nodes=[_node_summary(facts, seconds) for facts in scheduler.get_all_nodes()],
+        nodes=[_node_run(facts, seconds) for facts in scheduler.get_all_nodes()],
         **{name: int(progress[name]) for name in counters},
     )
 
 
-def _node_summary(facts: dict[str, Any], seconds: float) -> NodeSummary:
-    return NodeSummary(
+def _node_run(facts: dict[str, Any], seconds: float) -> NodeRun:
+    return NodeRun(
         name=facts["name"],
         ticks=facts["total_ticks"],
         rate_hz=facts["rate_hz"],

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from horus_core.recording.reader import Session
 
 _log = logging.getLogger("horus")
+DEFAULT_TICK_RATE = 1000.0
 EXECUTIONS = ("process", "inline")
 
 
@@ -87,7 +88,7 @@ class Scheduler:
     def __init__(
         self,
         *,
-        tick_rate: float | None = None,
+        tick_rate: float = DEFAULT_TICK_RATE,
         rt: bool = False,
         deterministic: bool = False,
         blackbox_mb: int = 0,
@@ -107,7 +108,7 @@ class Scheduler:
             raise InvalidValue("Scheduler execution", repr(execution), "'process' or 'inline'")
         if not pace and not deterministic:
             raise InvalidValue("Scheduler pace", "False without deterministic=True", "both, or real time")
-        self._given_rate = None if tick_rate is None else checked_rate("Scheduler tick_rate", tick_rate)
+        self._given_rate = checked_rate("Scheduler tick_rate", tick_rate)
         self._rt, self._deterministic, self._execution, self._pace_given, self._seed = (
             rt,
             deterministic,
@@ -255,7 +256,7 @@ class Scheduler:
                 f"{rate:g} Hz",
                 f"{self._session.graph.tick_rate:g} Hz, as the other recording",
             )
-        if self._session is None and self._given_rate not in (None, rate):
+        if self._session is None and self._given_rate not in (DEFAULT_TICK_RATE, rate):
             _log.warning("tick_rate=%g is ignored: the ticks are those of the recording, %g Hz", self._given_rate, rate)
         self._session = self._session or session
 
@@ -550,7 +551,7 @@ class Scheduler:
         if not self._nodes and not self._replayed:
             raise EmptyGraph()
         specs = self._specs()
-        rate = self._session.graph.tick_rate if self._session is not None else self._tick_rate_of(specs)
+        rate = self._session.graph.tick_rate if self._session is not None else self._given_rate
         graph = build_graph(specs, rate)
         if graph.tick_rate > rate and self._session is not None:
             fast = max((node for node in graph.nodes if not node.replayed), key=lambda node: node.rate)
@@ -579,7 +580,7 @@ class Scheduler:
             lockstep=lockstep,
             seed=recorded.seed if recorded else self._seed,
             epoch_ns=recorded.epoch_ns if recorded else 0,
-            recorded=bool(self._wanted_session()) or self._blackbox_mb > 0,
+            recorded=bool(self._wanted_session()) or self._has_blackbox,
             block=self._how.overflow == "block",
             deterministic=self._deterministic or replaying,
             skips=skips,
@@ -595,7 +596,7 @@ class Scheduler:
             recording=self._recording_request(graph, options),
             rt=self._rt,
             watchdog=self._watchdog,
-            blackbox_mb=self._blackbox_mb,
+            blackbox_mb=self._blackbox_mb if self._has_blackbox else 0,
             max_misses=self._max_misses,
             script=_script(),
             output=self._output,
@@ -616,23 +617,25 @@ class Scheduler:
             return spec
         return replace(spec, pubs=tuple(topic for topic in spec.pubs if topic.name in self._only))
 
-    def _tick_rate_of(self, specs: Sequence[NodeSpec]) -> float:
-        return 1000.0 if self._given_rate is None else self._given_rate
-
     def _ticks_of(self, duration: Any) -> int:
         seconds = positive_number("the duration", duration, "(seconds)")
         if self._session is not None:
             return tick_count(seconds, self._session.graph.tick_rate)
         rates = [node.spec.rate for node in self._nodes.values() if node.spec.on is None]
-        return tick_count(seconds, max([self._tick_rate_of(()), *rates]))
+        return tick_count(seconds, max([self._given_rate, *rates]))
 
     def _wanted_session(self) -> bool | str | Path | Recording:
         return self._launched_recording or os.environ.get("HORUS_RECORD") or self._recording
 
+    @property
+    def _has_blackbox(self) -> bool:
+        """A graph in this process ends with it, and so would its flight recorder: it has none."""
+        return self._blackbox_mb > 0 and self._execution == "process"
+
     def _recording_request(self, graph: Any, options: RunOptions) -> RecordingRequest | None:
         wanted = self._wanted_session()
         if not wanted:
-            return RecordingRequest(self._name, [], graph, options, _script()) if self._blackbox_mb else None
+            return RecordingRequest(self._name, [], graph, options, _script()) if self._has_blackbox else None
         if isinstance(wanted, Recording):
             wanted = wanted.name or True
         base = self._name if self._name != "horus" else Path(_script()).stem or "horus"
@@ -744,7 +747,7 @@ class Scheduler:
             EmptyGraph, TopicConflict, InvalidValue: the graph is not sound.
             UnshippableCallable: a callback cannot go to its process.
         """
-        rate = self._session.graph.tick_rate if self._session is not None else self._tick_rate_of(())
+        rate = self._session.graph.tick_rate if self._session is not None else self._given_rate
         graph = build_graph(self._specs(), rate)
         for name, node in self._nodes.items():
             if self._execution == "process":
@@ -945,7 +948,7 @@ def _script() -> str:
 def run(
     *nodes: Node,
     duration: float | None = None,
-    tick_rate: float | None = None,
+    tick_rate: float = DEFAULT_TICK_RATE,
     rt: bool = False,
     deterministic: bool = False,
     watchdog_ms: float = 0,

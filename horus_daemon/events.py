@@ -4,8 +4,8 @@ An event is one message of two frames. The first is its subject, ``GRAPH/KIND`` 
 by prefix; the second a msgpack map with ``kind``, ``version``, ``sequence``, ``time_ns`` and the fields below. ``sequence``
 counts all events of this daemon: a step of more than one means that this subscriber was too slow, or asked for less than all.
 
-Who wants to know from when on a subscription holds subscribes last to a subject of its own, ``/greeting/`` and something random,
-and gets one empty event on it.
+Who wants to know from when on a subscription holds subscribes, last, to a subject of its own: ``/greeting/`` and something
+random. It gets one empty event on it.
 """
 
 from __future__ import annotations

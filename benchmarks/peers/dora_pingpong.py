@@ -46,8 +46,9 @@ def main() -> None:
     pingpong.report(json.loads((folder / "samples").read_text()), version=version)
 
 
-def node(role: str, core: int, other: int, warmup: int, samples: int, payload: int, path: str) -> None:
+def node(role: str, asked: list[int], path: str) -> None:
     """One node of the dataflow."""
+    core, other, warmup, samples, payload = asked
     os.sched_setaffinity(0, {core if role == "ping" else other})
     import dora
     import msgspec
@@ -94,6 +95,6 @@ def node(role: str, core: int, other: int, warmup: int, samples: int, payload: i
 
 
 if len(sys.argv) == 8 and sys.argv[1] in ("ping", "pong"):
-    node(sys.argv[1], *(int(word) for word in sys.argv[2:7]), path=sys.argv[7])
+    node(sys.argv[1], [int(word) for word in sys.argv[2:7]], sys.argv[7])
 else:
     main()

@@ -26,7 +26,7 @@ def main() -> None:
         socket.bind(address)
         while True:
             if asked.payload:
-                head, body = socket.recv_multipart(copy=False)
+                head, body = (frame.buffer for frame in socket.recv_multipart(copy=False))
                 array = np.frombuffer(body, dtype=np.uint8)
                 assert array[-1] == array[0]
                 value = decode(head)

@@ -23,7 +23,6 @@ from benchmarks.runners import cores, report
 from benchmarks.runners.lockstep import CHUNK
 
 _WORD = 8
-_TURN = posix_ipc.Semaphore
 
 
 class Slot:
@@ -43,7 +42,9 @@ class Slot:
         return self._memory[_WORD : _WORD + self._size[0]]
 
 
-def _process(core: int, mine: _TURN, following: _TURN, ticks: int, work: Callable[[], None]) -> int:
+def _process(
+    core: int, mine: posix_ipc.Semaphore, following: posix_ipc.Semaphore, ticks: int, work: Callable[[], None]
+) -> int:
     child = os.fork()
     if child:
         return child
@@ -62,7 +63,7 @@ def _process(core: int, mine: _TURN, following: _TURN, ticks: int, work: Callabl
 def main(ticks: int, on: str) -> None:
     """Prints ticks/s, one sample per thousand ticks, without the first two thousand."""
     first, second = (cores(on) * 2)[:2]
-    turns = [_TURN(None, posix_ipc.O_CREX) for _ in range(3)]
+    turns = [posix_ipc.Semaphore(None, posix_ipc.O_CREX) for _ in range(3)]
     reading, command = Slot(), Slot()
     encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
     state: dict[str, Any] = {"tick": 0, "integral": 0.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import pairwise
 
 import click
@@ -24,7 +25,7 @@ def main(shape: str, count: int, ticks: int) -> None:
     def begin(node: Node) -> None:
         node.state = {"tick": 0, "stamps": []}
 
-    def forward(into: str, out: str, last: bool) -> object:
+    def forward(into: str, out: str, last: bool) -> Callable[[Node], None]:
         def tick(node: Node) -> None:
             state = node.state
             value = node.recv(into) if into else {"x": 1.5, "tick": state["tick"]}

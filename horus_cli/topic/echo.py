@@ -22,6 +22,8 @@ def command(
 
     A line is: tick, node, value. Of large arrays and byte strings only type and size are shown; --json has all of them.
     """
+    from msgspec.structs import replace
+
     from horus_core.observer import Tap
     from horus_core.topic import find_graph
 
@@ -30,8 +32,7 @@ def command(
     for _ in while_alive(lambda: tap.alive, duration):
         for message in tap.messages()[:left]:
             if as_json:
-                facts = {"topic": topic, "node": message.node, "tick": message.tick, "time_ns": message.time_ns}
-                show.as_json_line({**facts, "size": message.size, "value": show.plain(message.value)})
+                show.as_json_line(replace(message, value=show.plain(message.value)))
             else:
                 click.echo(f"{message.tick}  {message.node}  {show.value(message.value)}")
             left = None if left is None else left - 1

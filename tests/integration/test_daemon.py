@@ -79,7 +79,7 @@ def test_what_happens_is_published(daemon: Horusd, tmp_path: Path) -> None:
     with Client(daemon.places) as listener:
         events = listener.events("robot/", timeout=20)
         daemon.client.up(daemon.spec(robot(tmp_path)))
-        first = until(events, NodeEvent, event="start")
+        first = until(events, GraphEvent, state="running")
         assert [each.state for each in first if isinstance(each, GraphEvent)] == ["starting", "running"]
         assert {each.node for each in first if isinstance(each, NodeEvent) and each.event == "ready"} == {
             "sensor",

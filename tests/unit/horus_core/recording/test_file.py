@@ -136,7 +136,7 @@ def test_a_flipped_bit_is_found_or_harmless(session: Session, tmp_path: Path, co
     if compression:
         recompress(path, compression)
     whole, broken = path.read_bytes(), tmp_path / "broken.arrow"
-    bits = random.Random(20240229).sample(range(len(whole) * 8), 3000 if compression is None else 1000)
+    bits = random.Random(20240229).sample(range(len(whole) * 8), 1500 if compression is None else 500)
     for bit in bits:
         broken.write_bytes(whole)
         flip(broken, bit)
