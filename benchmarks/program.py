@@ -38,6 +38,12 @@ class ProgramFailed(Exception):
         command, output = self.args
         return f"{' '.join(command)} failed:\n{output}"
 
+    @property
+    def reason(self) -> str:
+        """Its last words, on one line."""
+        words: list[str] = self.args[1].split()
+        return " ".join(words[-12:])
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -57,7 +63,7 @@ def peer(name: str, *arguments: object, python: str = sys.executable) -> list[st
     return [python, "-E", str(HERE / "peers" / f"{name}.py"), *map(str, arguments)]
 
 
-def measure(command: Sequence[str], seconds: float = 60.0) -> Measured:
+def measure(command: Sequence[str], seconds: float = 180.0) -> Measured:
     """Runs `command`, for at most `seconds`.
 
     Raises:

@@ -78,7 +78,7 @@ class Row(msgspec.Struct):
     @property
     def ahead(self) -> bool:
         """Whether this one, a peer, is ahead of HORUS."""
-        if self.ratio is None:
+        if self.ratio is None or self.subject.startswith("HORUS"):
             return False
         return self.ratio > 1.0 if self.better == "lower" else self.ratio < 1.0
 

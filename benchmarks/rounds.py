@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.program import Measured, NotInstalled
+from benchmarks.program import Measured, NotInstalled, ProgramFailed
 
 Go = Callable[[], Measured]
 
@@ -70,7 +70,7 @@ def alternate(
         say: told about the progress; by default it goes to the terminal.
 
     Raises:
-        ProgramFailed: one of them did not do its work.
+        ProgramFailed: HORUS did not do its work. A peer that does not is left out, and its row says so.
     """
     say = say or _to_terminal
     names = list(participants)
@@ -86,6 +86,11 @@ def alternate(
                 measured = participants[name]()
             except NotInstalled as problem:
                 series.missing = str(problem)
+                continue
+            except ProgramFailed as problem:
+                if name.startswith("HORUS"):
+                    raise
+                series.missing = f"failed: {problem.reason}"
                 continue
             series.rounds.append(list(measured.samples))
             series.facts = measured.facts

@@ -28,8 +28,8 @@ HEAD = """\
 `horus COMMAND --help` shows the same. Where a command takes `--json`, standard output holds JSON and nothing else; what it
 looks like is [at the end](#what---json-prints).
 
-Exit codes are 0 for success, 1 if a node or a script failed (or what the command says of itself), 2 for misuse, with one line on
-standard error that says what is wrong, and 130 after Ctrl-C.
+Exit codes are 0 for success, 1 if a node or a script failed (or what the command says of itself), 2 for misuse, with one line
+on standard error that says what is wrong, and 130 after Ctrl-C.
 """
 
 JSON_HEAD = """\
@@ -47,7 +47,6 @@ def outputs() -> dict[str, Any]:
     from horus_core.inject import InjectionResult
     from horus_core.observer import GraphView, Measure, Message, NodeView, TopicView
     from horus_core.preview import GraphPreview
-    from horus_core.prove import Proof
     from horus_core.recording.blackbox import Blackboxes
     from horus_core.recording.clean import CleanReport
     from horus_core.recording.compare.result import Comparison
@@ -56,6 +55,7 @@ def outputs() -> dict[str, Any]:
     from horus_core.recording.listing import Listing
     from horus_core.recording.repair import RepairReport
     from horus_core.recording.summary import SessionSummary
+    from horus_daemon.daemon_to_client import GraphInfo
 
     return {
         "run": RunSummary,
@@ -79,7 +79,7 @@ def outputs() -> dict[str, Any]:
         "record merge": EditReport,
         "record repair": RepairReport,
         "record clean": CleanReport,
-        "record prove": Proof,
+        "ps": list[GraphInfo],
         "blackbox list": Blackboxes,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -54,15 +55,18 @@ class LiveLine:
             line = self._text()
             with self._lock:
                 if not self._unfinished:
-                    self._terminal.write(f"\r{line[: show.columns() - 1]}\x1b[K")
-                    self._terminal.flush()
                     self._there = True
+                    self._write(f"\r{line[: show.columns() - 1]}\x1b[K")
 
     def _erase(self) -> None:
         if self._there:
-            self._terminal.write("\r\x1b[K")
-            self._terminal.flush()
             self._there = False
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal was closed; the run ends in order all the same
+            self._terminal.write(text)
+            self._terminal.flush()
 
     def above(self, stream: TextIO, text: str) -> int:
         """Writes `text` where the line is, which moves on."""

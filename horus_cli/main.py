@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     code = run(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        code = _reader_has_gone()
+    except OSError:
+        code = code or _reader_has_gone()
     sys.exit(code)
 
 
@@ -121,6 +121,6 @@ def _nearest(problem: click.UsageError) -> str:
 
 
 def _reader_has_gone() -> int:
-    """``horus ... | head``: nothing more is written, and Python need not complain at its exit."""
+    """``horus ... | head``, or a closed terminal: nothing more is written, and Python need not complain at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

@@ -106,7 +106,8 @@ class RunView:
         files = scheduler.stop_recording() if scheduler.is_recording() else []
         self.summary = summary_of(scheduler, progress, self._first, files)
         if not self._quiet:
-            print_summary(self.summary)
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                print_summary(self.summary)
 
     def _status(self, scheduler: Scheduler) -> str:
         """The live line."""

@@ -16,6 +16,7 @@ import msgspec
 from horus_core import launch as launching
 from horus_core.errors import InvalidValue, NodeFailed, RecordingMissing, UnknownNode
 from horus_core.graph import EXTERNAL
+from horus_core.project import read_project
 from horus_core.recording.compare import Comparison, compare
 from horus_core.recording.reader import Session
 from horus_core.recording.sessions import recordings_folder
@@ -106,6 +107,12 @@ class Injection:
             found.append(f"{self.session.header.script} is gone; the copy in the session runs: {self.script.path}")
         if self.left_out:
             found.append(f"neither replayed nor in the script, so left out: {', '.join(self.left_out)}")
+        for node in self.scheduler.live_nodes:
+            then = self.session.nodes.get(node.name)
+            if then is not None and not then.on and node.spec.on is None and then.rate != node.spec.rate:
+                found.append(
+                    f"{node.name} runs at {node.spec.rate:g} Hz now, and ran at {then.rate:g} Hz when it was recorded"
+                )
         sent = {topic.name for name in self.replayed for topic in self.session.nodes[name].pubs}
         heard = {topic for node in self.scheduler.live_nodes for topic in node.subscribers()}
         if not sent & heard:
@@ -181,7 +188,7 @@ def prepare(
         session: the recorded session.
         nodes: these are replayed.
         all_but: all recorded nodes but these are replayed; exactly one of the two is given.
-        script: whose nodes run live; by default the one that `session` was recorded from.
+        script: whose nodes run live, or the folder of a project; by default the script that `session` was recorded from.
         arguments: its ``sys.argv[1:]``. What it prints before its graph would run goes to stderr.
 
     Raises:
@@ -194,9 +201,12 @@ def prepare(
     for name in nodes or ():
         if name not in recorded:
             raise UnknownNode(f"session {session.name!r}", name, recorded)
-    chosen = Script(Path(script), "given") if script is not None else find_script(session)
+    chosen, launch = find_script(session) if script is None else Script(Path(script), "given"), None
+    if chosen.path.is_dir():
+        project = read_project(chosen.path)
+        chosen, launch = Script(project.script, "given"), launching.Launch(nodes=project.nodes)
     with contextlib.redirect_stdout(sys.stderr):
-        scheduler = _graph_of(session, chosen, arguments)
+        scheduler = _graph_of(session, chosen, arguments, launch)
     own = scheduler.get_node_names()
     for name in all_but or ():
         if name not in own:
@@ -216,10 +226,10 @@ def prepare(
     return Injection(session, chosen, scheduler, [name for name in recorded if name in replayed], live, left_out)
 
 
-def _graph_of(session: Session, script: Script, arguments: Sequence[str]) -> Scheduler:
+def _graph_of(session: Session, script: Script, arguments: Sequence[str], launch: launching.Launch | None) -> Scheduler:
     if script.state == "copy":  # what it imports stands beside the original, if anywhere
         sys.path.insert(0, str(Path(session.header.script).parent))
-    scheduler = launching.capture_graph(script.path, arguments)
+    scheduler = launching.capture_graph(script.path, arguments, launch)
     if scheduler.is_replaying():
         raise InvalidValue("the script", repr(str(script.path)), "one whose first run is live, not a replay")
     return scheduler

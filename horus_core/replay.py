@@ -293,6 +293,15 @@ def _note(past: _Past, ticks: np.ndarray, visibles: np.ndarray, graph: Graph, na
     past.last_job = int(jobs[-1])
 
 
+def backs_of(session: Session, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """For each of the replayed nodes `names` that was restarted: the ticks from which it took part again."""
+    found: dict[str, tuple[int, ...]] = {}
+    for event in session.events():
+        if event["event"] == "back" and event["node"] in names:
+            found[event["node"]] = (*found.get(event["node"], ()), event["tick"])
+    return found
+
+
 def sources_for(
     sessions: Mapping[str, Session],
     graph: Graph,

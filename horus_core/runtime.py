@@ -71,9 +71,10 @@ def announce(graph: RunningGraph) -> Path:
 
 
 def withdraw(path: Path) -> None:
-    """Removes the runtime file of a graph that has ended."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+    """Removes the runtime file of a graph that has ended, and the lock of those who sent into it from outside."""
+    for each in (path, path.with_suffix(".lock")):
+        with contextlib.suppress(FileNotFoundError):
+            each.unlink()
 
 
 def running_graphs() -> list[RunningGraph]:

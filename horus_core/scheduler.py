@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -27,8 +28,6 @@ from horus_core.errors import (
     InvalidValue,
     SchedulerBusy,
     UnknownNode,
-    UnknownTopic,
-    closest,
 )
 from horus_core.graph import Graph, NodeSpec, build_graph, positive_number
 from horus_core.inline import Inline
@@ -37,13 +36,14 @@ from horus_core.placement import Placement, place, usable_cores
 from horus_core.recording import sessions
 from horus_core.recording.options import Recording
 from horus_core.recording.request import RecordingRequest
+from horus_core.replaying import Replaying
 from horus_core.runner import RunOptions
 from horus_core.schedule import tick_count
 from horus_core.shipping import dump_callbacks
 from horus_core.supervisor import Output, Plan, Supervisor, print_line
 
 if TYPE_CHECKING:
-    from horus_core.recording.reader import Session
+    pass
 
 _log = logging.getLogger("horus")
 DEFAULT_TICK_RATE = 1000.0
@@ -132,21 +132,12 @@ class Scheduler:
         if verbose:
             logging.getLogger("horus").setLevel(logging.DEBUG)
         self._nodes: dict[str, Node] = {}
-        self._replayed: dict[str, tuple[Session, NodeSpec]] = {}
-        self._session: Session | None = None
-        self._start_tick: int | None = None
-        self._stop_tick: int | None = None
-        self._speed: float | None = None
+        self._replaying = Replaying()
         self._pace = Pace()
         self._launched_recording: str | Path | None = None
         self._overwrite = False
-        self._loop = False
-        self._free = False
-        self._overrides: dict[tuple[str, str], Any] = {}
-        self._only: frozenset[str] | None = None  # the topics that are replayed; None: all
         self._engine: Supervisor | Inline | None = None
         self._state = "idle"
-        self._last_tick: int | None = None  # of the replay
         self._paths: list[str] = []
         self._snapshot: dict[str, dict[str, Any]] = {}
         self._next_tick = 0
@@ -184,7 +175,7 @@ class Scheduler:
         self._must_be_idle("cannot add a node")
         if node.name in self._nodes:
             raise DuplicateNode(node.name)
-        self._replayed.pop(node.name, None)
+        self._replaying.nodes.pop(node.name, None)
         self._nodes[node.name] = node
         return self
 
@@ -197,7 +188,7 @@ class Scheduler:
         self._must_be_idle("cannot remove a node")
         self._spec(node_name)
         self._nodes.pop(node_name, None)
-        self._replayed.pop(node_name, None)
+        self._replaying.nodes.pop(node_name, None)
         return self
 
     @staticmethod
@@ -211,17 +202,9 @@ class Scheduler:
         Raises:
             RecordingMissing, NotARecording, RecordingDamaged, RecordingTooNew: see their words.
         """
-        from horus_core import replay
-
-        session = replay.open_scheduler_file(path)
         scheduler = Scheduler(**options)
-        scheduler._replay_session(session)
-        replay.check_range(session, None, None)
-        for record in session.graph.nodes:
-            scheduler._replayed[record.name] = (session, replay.replayed_spec(record, session.graph.tick_rate))
-        external = replay.external_spec(session)
-        if external is not None:
-            scheduler._replayed[external.name] = (session, external)
+        scheduler._replaying.add_session(path)
+        scheduler._mind_tick_rate()
         return scheduler
 
     def add_replay(self, path: str | os.PathLike[str], priority: int = 0) -> Scheduler:
@@ -235,76 +218,43 @@ class Scheduler:
             RecordingMissing, NotARecording, RecordingDamaged, RecordingTooNew: see their words.
             DuplicateNode: there is one of that name.
         """
-        from horus_core import replay
-
         self._must_be_idle("cannot add a replayed node")
-        session, name = replay.open_node_file(path)
-        if name in self._nodes or name in self._replayed:
-            raise DuplicateNode(name)
-        self._replay_session(session)
-        record = session.nodes.get(name)
-        spec = replay.replayed_spec(record, session.graph.tick_rate) if record else replay.external_spec(session)
-        if spec is not None:
-            self._replayed[name] = (session, replace(spec, order=priority) if priority else spec)
+        self._replaying.add_node(path, priority, tuple(self._nodes))
+        self._mind_tick_rate()
         return self
 
-    def _replay_session(self, session: Session) -> None:
-        rate = session.graph.tick_rate
-        if self._session is not None and self._session.graph.tick_rate != rate:
-            raise InvalidValue(
-                f"the tick rate of session {session.name!r}",
-                f"{rate:g} Hz",
-                f"{self._session.graph.tick_rate:g} Hz, as the other recording",
-            )
-        if self._session is None and self._given_rate not in (DEFAULT_TICK_RATE, rate):
+    def _mind_tick_rate(self) -> None:
+        rate = self._replaying.tick_rate
+        if rate is not None and self._given_rate not in (DEFAULT_TICK_RATE, rate):
             _log.warning("tick_rate=%g is ignored: the ticks are those of the recording, %g Hz", self._given_rate, rate)
-        self._session = self._session or session
+            self._given_rate = DEFAULT_TICK_RATE
 
     # How it is replayed.
 
     def start_at_tick(self, tick: int) -> Scheduler:
         """Starts the replay at `tick`. Raises ReplayRange if the recording does not have it."""
-        self._start_tick = self._checked_tick("start_at_tick", tick)
-        self._check_range()
+        self._must_be_idle("cannot start_at_tick")
+        self._replaying.set_range("start_at_tick", tick)
         return self
 
     def stop_at_tick(self, tick: int) -> Scheduler:
         """Ends the replay after `tick`. Raises ReplayRange if that is before its start."""
-        self._stop_tick = self._checked_tick("stop_at_tick", tick)
-        self._check_range()
+        self._must_be_idle("cannot stop_at_tick")
+        self._replaying.set_range("stop_at_tick", tick)
         return self
-
-    def _checked_tick(self, what: str, tick: Any) -> int:
-        if isinstance(tick, bool) or not isinstance(tick, int) or tick < 0:
-            raise InvalidValue(f"the tick of {what}", repr(tick), "a whole number, 0 or more")
-        self._must_be_idle(f"cannot {what}")
-        return tick
-
-    def _check_range(self) -> None:
-        if self._session is not None:
-            from horus_core.replay import check_range
-
-            check_range(self._session, self._start_tick, self._stop_tick)
 
     def set_replay_speed(self, speed: float) -> Scheduler:
         """Sets the speed: 1 as recorded, 0.01 to 100 times that, or 0 for as fast as possible."""
         from horus_core.replay import check_speed
 
-        self._speed = check_speed(speed)
+        self._replaying.speed = check_speed(speed)
         if self._engine is not None:
-            self._pace.period_ns = self._period_of(self._engine.plan.graph.tick_rate)
+            self._pace.period_ns = self._replaying.period_ns(self._engine.plan.graph.tick_rate, self._pace_given)
         return self
-
-    def _period_of(self, tick_rate: float) -> float:
-        """The time between two releases in ns."""
-        if self._session is None:
-            return 1e9 / tick_rate if self._pace_given else 0.0
-        speed = (1.0 if self._pace_given else 0.0) if self._speed is None else self._speed
-        return 1e9 / tick_rate / speed if speed else 0.0
 
     def set_replay_loop(self, loop: bool = True) -> Scheduler:
         """Starts over when the recording ends, until it is stopped or `duration` is over."""
-        self._loop = bool(loop)
+        self._replaying.loop = bool(loop)
         return self
 
     def set_replay_schedule(self, schedule: str) -> Scheduler:
@@ -315,7 +265,7 @@ class Scheduler:
         """
         if schedule not in ("recorded", "free"):
             raise InvalidValue("the replay schedule", repr(schedule), "'recorded' or 'free'")
-        self._free = schedule == "free"
+        self._replaying.free = schedule == "free"
         return self
 
     def set_replay_override(self, node_name: str, output_name: str, value: Any) -> Scheduler:
@@ -330,12 +280,7 @@ class Scheduler:
         Raises:
             UnknownNode, UnknownTopic: the recording has no such node, or the node no such topic.
         """
-        if node_name not in self._replayed:
-            raise UnknownNode("the replay", node_name, tuple(self._replayed))
-        topics = tuple(topic.name for topic in self._replayed[node_name][1].pubs)
-        if output_name not in topics:
-            raise UnknownTopic(node_name, "send", output_name, topics)
-        self._overrides[node_name, output_name] = value
+        self._replaying.set_override(node_name, output_name, value)
         return self
 
     def set_replay_topics(self, topics: Sequence[str]) -> Scheduler:
@@ -344,11 +289,7 @@ class Scheduler:
         Raises:
             InvalidValue: no replayed node sends on one of them.
         """
-        known = sorted({topic.name for _, spec in self._replayed.values() for topic in spec.pubs})
-        for topic in topics:
-            if topic not in known:
-                raise InvalidValue("the topic", f"{topic!r}{closest(topic, known)}", f"one of {', '.join(known)}")
-        self._only = frozenset(topics)
+        self._replaying.set_topics(topics)
         return self
 
     # Running.
@@ -418,9 +359,12 @@ class Scheduler:
 
     def _advance(self, engine: Supervisor | Inline, ticks: int | None, paced: bool = True) -> None:
         last = None if ticks is None else self._next_tick + ticks - 1
-        if self._last_tick is not None and not self._loop:
-            last = self._last_tick if last is None else min(last, self._last_tick)
-        self._pace.period_ns = self._period_of(engine.plan.graph.tick_rate) if paced else 0.0
+        end = self._replaying.last_tick
+        if end is not None and not self._replaying.loop:
+            last = end if last is None else min(last, end)
+        self._pace.period_ns = (
+            self._replaying.period_ns(engine.plan.graph.tick_rate, self._pace_given) if paced else 0.0
+        )
         self._running_since, self._graph_rate = time.monotonic(), engine.plan.graph.tick_rate
         self._state = "running"
         try:
@@ -441,14 +385,18 @@ class Scheduler:
                 atexit.register(_stop, weakref.ref(self))
             try:
                 engine.start()
-            finally:
-                self._paths = list(engine.paths)
+            except BaseException:
+                if plan.recording is not None and plan.recording.targets:
+                    # A graph that did not start leaves no session behind.
+                    shutil.rmtree(plan.recording.folder, ignore_errors=True)
+                raise
+            self._paths = list(engine.paths)
         return self._engine
 
     def _handles(self) -> dict[str, Node]:
         from horus_core.node import attached_node
 
-        return {**{name: attached_node(name) for name in self._replayed}, **self._nodes}
+        return {**{name: attached_node(name) for name in self._replaying.nodes}, **self._nodes}
 
     def stop(self) -> None:
         """Ends the graph: every node's ``shutdown`` runs, the recording is closed. From another thread it asks for that."""
@@ -514,13 +462,13 @@ class Scheduler:
 
     @contextlib.contextmanager
     def _handling_signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the run in order; a second one at once."""
+        """Ctrl-C, SIGTERM and a terminal that is closed end the run in order; a second Ctrl-C at once."""
         self._signal = 0
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.signal(number, self._on_signal)
         try:
@@ -530,61 +478,41 @@ class Scheduler:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if self._signal:
+        if self._signal and number == signal.SIGINT:  # the others often come twice: to the process and to its group
             raise KeyboardInterrupt
-        self._signal = number
+        self._signal = self._signal or number
         if self._engine is not None:
             self._engine.stopping = True
 
     def _raise_if_interrupted(self) -> None:
         if self._signal:
             kept = f"; the recording is kept: {Path(self._paths[0]).parent}" if self._paths else ""
-            print(
-                f"horus: stopped by {signal.Signals(self._signal).name} after tick {self._next_tick - 1}{kept}",
-                file=sys.stderr,
-            )
+            with contextlib.suppress(OSError):  # a terminal that is gone
+                print(
+                    f"horus: stopped by {signal.Signals(self._signal).name} after tick {self._next_tick - 1}{kept}",
+                    file=sys.stderr,
+                )
             raise Interrupted(128 + self._signal)
 
     # The plan.
 
     def _plan(self, stepping: bool) -> Plan:
-        if not self._nodes and not self._replayed:
+        if not self._nodes and not self._replaying.nodes:
             raise EmptyGraph()
-        specs = self._specs()
-        rate = self._session.graph.tick_rate if self._session is not None else self._given_rate
-        graph = build_graph(specs, rate)
-        if graph.tick_rate > rate and self._session is not None:
-            fast = max((node for node in graph.nodes if not node.replayed), key=lambda node: node.rate)
-            raise InvalidValue(
-                f"node {fast.name!r}: rate",
-                f"{fast.rate:g} Hz",
-                f"at most {rate:g} Hz, the rate of the recording's ticks",
-            )
-        replaying = self._session is not None
-        lockstep = replaying or self._deterministic or stepping
-        first, self._last_tick = 0, None
-        sources: dict[str, Any] = {}
-        skips: dict[str, Any] = {}
-        visibles: dict[str, Any] = {}
-        if self._session is not None:
-            from horus_core import replay
-
-            first, self._last_tick = replay.check_range(self._session, self._start_tick, self._stop_tick)
-            held = {name: session for name, (session, _) in self._replayed.items()}
-            sources = replay.sources_for(held, graph, first, self._last_tick, self._loop, self._overrides)
-            if not self._free:
-                skips, visibles = replay.past_of(self._session, graph, list(self._nodes))
-        recorded = self._session.graph if self._session else None
-        options = RunOptions(
-            first_tick=first,
-            lockstep=lockstep,
-            seed=recorded.seed if recorded else self._seed,
-            epoch_ns=recorded.epoch_ns if recorded else 0,
-            recorded=bool(self._wanted_session()) or self._has_blackbox,
-            block=self._how.overflow == "block",
-            deterministic=self._deterministic or replaying,
-            skips=skips,
-            visibles=visibles,
+        specs = self._replaying.specs([node.spec for node in self._nodes.values()])
+        graph = build_graph(specs, self._replaying.tick_rate or self._given_rate)
+        options, sources = self._replaying.prepare(
+            graph,
+            list(self._nodes),
+            RunOptions(
+                first_tick=0,
+                lockstep=self._deterministic or stepping,
+                seed=self._seed,
+                epoch_ns=0,
+                recorded=bool(self._wanted_session()) or self._has_blackbox,
+                block=self._how.overflow == "block",
+                deterministic=self._deterministic,
+            ),
         )
         return Plan(
             name=self._name,
@@ -602,25 +530,10 @@ class Scheduler:
             output=self._output,
         )
 
-    def _specs(self) -> list[NodeSpec]:
-        """All nodes; those of the recording in its order, so that the graph is the one that was recorded."""
-        specs = [self._heard(spec) for _, spec in self._replayed.values()]
-        specs += [node.spec for node in self._nodes.values()]
-        if self._session is None:
-            return specs
-        known = [node.name for node in self._session.graph.nodes]
-        return sorted(specs, key=lambda spec: known.index(spec.name) if spec.name in known else len(known))
-
-    def _heard(self, spec: NodeSpec) -> NodeSpec:
-        """A replayed node without the topics that stay silent."""
-        if self._only is None:
-            return spec
-        return replace(spec, pubs=tuple(topic for topic in spec.pubs if topic.name in self._only))
-
     def _ticks_of(self, duration: Any) -> int:
         seconds = positive_number("the duration", duration, "(seconds)")
-        if self._session is not None:
-            return tick_count(seconds, self._session.graph.tick_rate)
+        if self._replaying.tick_rate is not None:
+            return tick_count(seconds, self._replaying.tick_rate)
         rates = [node.spec.rate for node in self._nodes.values() if node.spec.on is None]
         return tick_count(seconds, max([self._given_rate, *rates]))
 
@@ -645,7 +558,8 @@ class Scheduler:
         else:
             name = wanted if isinstance(wanted, str) else sessions.free_session_name(base)
             folder = sessions.new_session_folder(name, self._overwrite or self._how.overwrite)
-        replayed = self._session.name if self._session is not None else ""
+        session = self._replaying.session
+        replayed = session.name if session is not None else ""
         return RecordingRequest(folder.name, [(folder, self._how)], graph, options, _script(), replayed)
 
     # Asking.
@@ -668,7 +582,7 @@ class Scheduler:
     @property
     def last_replay_tick(self) -> int | None:
         """The last tick of the replay that runs, None if nothing is replayed or none has started."""
-        return self._last_tick
+        return self._replaying.last_tick
 
     def is_recording(self) -> bool:
         """Whether it records: while it runs if a recording is made, otherwise whether the next run will be recorded."""
@@ -676,7 +590,7 @@ class Scheduler:
 
     def is_replaying(self) -> bool:
         """Whether any node is replayed."""
-        return bool(self._replayed)
+        return bool(self._replaying.nodes)
 
     def scheduler_name(self) -> str:
         """The graph's name."""
@@ -684,15 +598,15 @@ class Scheduler:
 
     def has_node(self, node_name: str) -> bool:
         """Whether there is a node of that name, live or replayed."""
-        return node_name in self._nodes or node_name in self._replayed
+        return node_name in self._nodes or node_name in self._replaying.nodes
 
     def get_node_names(self) -> list[str]:
         """The names of all nodes."""
-        return [*self._replayed, *self._nodes]
+        return [*self._replaying.nodes, *self._nodes]
 
     def get_node_count(self) -> int:
         """The number of nodes."""
-        return len(self._replayed) + len(self._nodes)
+        return len(self._replaying.nodes) + len(self._nodes)
 
     def get_all_nodes(self) -> list[dict[str, Any]]:
         """What :meth:`get_node_stats` says, for every node."""
@@ -747,8 +661,8 @@ class Scheduler:
             EmptyGraph, TopicConflict, InvalidValue: the graph is not sound.
             UnshippableCallable: a callback cannot go to its process.
         """
-        rate = self._session.graph.tick_rate if self._session is not None else self._given_rate
-        graph = build_graph(self._specs(), rate)
+        rate = self._replaying.tick_rate or self._given_rate
+        graph = build_graph(self._replaying.specs([node.spec for node in self._nodes.values()]), rate)
         for name, node in self._nodes.items():
             if self._execution == "process":
                 dump_callbacks(name, node.callbacks)
@@ -757,8 +671,8 @@ class Scheduler:
     def _spec(self, node_name: str) -> NodeSpec:
         if node_name in self._nodes:
             return self._nodes[node_name].spec
-        if node_name in self._replayed:
-            return self._replayed[node_name][1]
+        if node_name in self._replaying.nodes:
+            return self._replaying.nodes[node_name][1]
         raise UnknownNode("the scheduler", node_name, tuple(self.get_node_names()))
 
     def set_node_rate(self, node_name: str, rate: float) -> Scheduler:

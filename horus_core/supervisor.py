@@ -421,7 +421,8 @@ class Supervisor:
             self._print(position, worker, line.decode(errors="replace"))
 
     def _print(self, position: int, worker: _Worker, line: str) -> None:
-        self.plan.output(self.plan.graph.nodes[position].name, line)
+        with contextlib.suppress(OSError):  # a terminal or a reader that is gone must not end the robot
+            self.plan.output(self.plan.graph.nodes[position].name, line)
         if worker.log is not None:
             with contextlib.suppress(OSError):
                 worker.log.write(line + "\n")

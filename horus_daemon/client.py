@@ -31,6 +31,7 @@ TIMEOUT = 5.0
 START_SECONDS = 90.0  # for a graph whose nodes take their time to start
 STOP_SECONDS = 90.0  # for a daemon that ends its graphs first
 _POLL_SECONDS = 0.05
+_ALIVE_SECONDS = 0.25  # between two looks whether a daemon that has not answered lives
 _UPGRADE_SECONDS = 5.0  # for a daemon that is being started again
 
 A = TypeVar("A", DaemonStatus, Graphs, Done)
@@ -222,7 +223,10 @@ class Client:
 
     def _answer_to(self, number: int, name: str) -> Answer:
         socket, deadline = self._connected(), time.monotonic() + self._timeout
-        while (left := deadline - time.monotonic()) > 0 and socket.poll(round(left * 1000) + 1):
+        while (left := deadline - time.monotonic()) > 0:
+            if not socket.poll(round(min(left, _ALIVE_SECONDS) * 1000) + 1):
+                self._require_daemon()  # it may have ended over the request
+                continue
             try:
                 answer = read_answer(socket.recv())
             except ValueError as problem:

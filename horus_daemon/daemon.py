@@ -163,9 +163,8 @@ class Daemon:
     def _tell_systemd(self) -> None:
         self._notifier.alive(time.monotonic())
         summary = self._summary()
-        if summary != self._status:
+        if summary != self._status and self._notifier.status(summary):
             self._status = summary
-            self._notifier.status(summary)
 
     def _end(self) -> None:
         running = sum(graph.process is not None for graph in self._service.graphs.values())

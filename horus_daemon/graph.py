@@ -18,10 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from horus_core.errors import HorusError
+from horus_core.errors import HorusError, UnknownNode
 from horus_core.launch import Launch, run_script
 from horus_core.process import set_title
-from horus_core.project import read_project, session_of
+from horus_core.project import read_project, session_of, unknown_node
 from horus_core.recording.sessions import check_name, free_session_name, recordings_folder
 from horus_daemon.client_to_daemon import GraphSpec
 from horus_daemon.daemon_to_client import Ended
@@ -83,13 +83,23 @@ def _run(spec: GraphSpec, starts: int) -> tuple[int, str]:
     except SystemExit as problem:
         return _exit_code(problem.code)
     except HorusError as problem:
-        print(f"horus: {problem}", file=sys.stderr)
-        return 1, str(problem).split("\n", 1)[0]
+        text = str(_explained(spec, problem))
+        print(f"horus: {text}", file=sys.stderr)
+        return 1, text.split("\n", 1)[0]
     except BaseException as problem:
         traceback.print_exc()
         return 1, f"{type(problem).__name__}: {problem}"
     print("the script has ended")
     return 0, ""
+
+
+def _explained(spec: GraphSpec, problem: HorusError) -> HorusError:
+    """`problem`, or what is wrong in the project that it comes from."""
+    if spec.project and isinstance(problem, UnknownNode):
+        project = read_project(spec.project)
+        if problem.args[1] in project.nodes:
+            return unknown_node(project, problem)
+    return problem
 
 
 def _launch(spec: GraphSpec) -> tuple[Path, Launch]:

@@ -19,6 +19,8 @@ PRIVATE = (
     "JOURNAL_STREAM",
 )
 
+_WAIT_SECONDS = 1.0  # for what systemd must not miss
+
 
 class Notifier:
     """Talks to systemd; silently to nobody without it.
@@ -34,11 +36,7 @@ class Notifier:
         address = environ.get("NOTIFY_SOCKET", "")
         # "@" stands for the zero byte of an abstract socket's name.
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._socket = (
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-            if address
-            else None
-        )
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) if address else None
         self.watchdog = _watchdog(environ)
         self._fed = float("-inf")
 
@@ -47,10 +45,19 @@ class Notifier:
         """Whether systemd listens."""
         return self._socket is not None
 
-    def send(self, *lines: str) -> bool:
-        """Sends `lines` as one message. Returns whether it was sent; a full or missing socket is no error."""
+    def send(self, *lines: str, seconds: float = 0.0) -> bool:
+        """Sends `lines` as one message.
+
+        Args:
+            lines: ``NAME=VALUE`` each.
+            seconds: how long to wait if systemd is behind in reading.
+
+        Returns:
+            Whether it was sent; a full or missing socket is no error.
+        """
         if self._socket is None:
             return False
+        self._socket.settimeout(seconds)
         try:
             self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError:
@@ -59,26 +66,27 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """The service has started, or has reloaded."""
-        self.send("READY=1", f"MAINPID={os.getpid()}", f"STATUS={status}")
+        self.send("READY=1", f"MAINPID={os.getpid()}", f"STATUS={status}", seconds=_WAIT_SECONDS)
 
-    def status(self, status: str) -> None:
-        """One line for ``systemctl status``."""
-        self.send(f"STATUS={status}")
+    def status(self, status: str) -> bool:
+        """One line for ``systemctl status``. Returns whether there is no need to say it again."""
+        return self.send(f"STATUS={status}") or not self.active
 
     def reloading(self) -> None:
         """The service reloads; `ready` tells when it has."""
-        self.send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self.send("RELOADING=1", f"MONOTONIC_USEC={microseconds}", seconds=_WAIT_SECONDS)
 
     def stopping(self, status: str, seconds: float = 0.0) -> None:
         """The service ends, which may take `seconds`."""
         extend = [f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}"] if seconds else []
-        self.send("STOPPING=1", f"STATUS={status}", *extend)
+        self.send("STOPPING=1", f"STATUS={status}", *extend, seconds=_WAIT_SECONDS)
 
     def alive(self, now: float) -> None:
         """To be called often: tells the watchdog, twice in its time. `now` is in seconds."""
         if self.watchdog is not None and now - self._fed >= self.watchdog / 2:
-            self._fed = now
-            self.send("WATCHDOG=1")
+            if self.send("WATCHDOG=1"):
+                self._fed = now
 
     def close(self) -> None:
         """Closes the socket."""

@@ -97,7 +97,7 @@ class Horusd:
             process.kill()
             process.communicate()
             raise
-        assert b"Traceback" not in said, said.decode()
+        assert b"Traceback" not in (said or b""), said.decode()
         return process.returncode
 
     def ended(self) -> int:

@@ -1,4 +1,4 @@
-"""Random graphs, nodes that do a little arithmetic, and a model of the rules that computes what each of them must send.
+"""Random graphs of arithmetic nodes, and a model of the rules that computes what each of them must send.
 
 The model is written from the rules in words, with fractions and lists, and shares no code with the engine:
 
@@ -21,83 +21,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-import horus
-from horus import Node, Pub, Sub
-
-PRIME = 2_147_483_647
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One node. `reads`: how it takes messages, `burst`: it sends up to that many, depending on its state."""
-
-    name: str
-    rate: int
-    pubs: tuple[str, ...] = ()
-    subs: tuple[str, ...] = ()
-    order: int = 0
-    compute: bool = False
-    on: str | None = None
-    reads: str = "all"  # all, one, latest
-    burst: int = 1
-    greets: bool = False  # sends in init
-    capacity: int = 1024
-
-
-# What a node does, in the engine and in the model.
-
-
-def mix(state: int, *numbers: int) -> int:
-    for number in numbers:
-        state = (state * 48_271 + number + 1) % PRIME
-    return state
-
-
-def how_many(state: int, burst: int) -> int:
-    return state % (burst + 1) if burst != 1 else 1
-
-
-class Work:
-    """The callbacks of a node, as the engine gets them."""
-
-    def __init__(self, drawn: Drawn) -> None:
-        self.drawn = drawn
-        self.state = mix(7, len(drawn.name), *map(ord, drawn.name))
-
-    def init(self, node: Node) -> None:
-        for topic in self.drawn.pubs:
-            node.send(topic, [self.drawn.name, -1, self.state])
-
-    def tick(self, node: Node) -> None:
-        drawn = self.drawn
-        for topic in drawn.subs:
-            if drawn.reads == "all":
-                received = node.recv_all(topic)
-            else:
-                value = node.recv(topic) if drawn.reads == "one" else node.latest(topic)
-                received = [] if value is None else [value]
-            for name, number, value in received:
-                self.state = mix(self.state, len(name), ord(name[-1]), number, value)
-        self.state = mix(self.state, horus.tick())
-        for topic in drawn.pubs:
-            for number in range(how_many(self.state, drawn.burst)):
-                node.send(topic, [drawn.name, number, mix(self.state, number)])
-
-
-def as_node(drawn: Drawn) -> Node:
-    work = Work(drawn)
-    return Node(
-        name=drawn.name,
-        tick=work.tick,
-        init=work.init if drawn.greets else None,
-        rate=drawn.rate,
-        pubs=[Pub(topic, capacity=drawn.capacity) for topic in drawn.pubs],
-        subs=[Sub(topic, capacity=drawn.capacity) for topic in drawn.subs],
-        order=drawn.order,
-        compute=drawn.compute,
-        on=drawn.on,
-    )
-
+from tests.arithmetic_nodes import Drawn, how_many, mix
 
 # The model.
 
@@ -178,7 +102,9 @@ def expected(nodes: Sequence[Drawn], tick_rate: int, ticks: int) -> dict[str, li
                     lag = 0 if from_compute or place[sender] < place[node.name] else 1
                     there[sender, topic] = sum(1 for message in lane if message.visible <= tick - lag)
             new = any(
-                count > seen.get((node.name, sender, topic), 0) for (sender, topic), count in there.items() if topic == node.on
+                count > seen.get((node.name, sender, topic), 0)
+                for (sender, topic), count in there.items()
+                if topic == node.on
             )
             for (sender, topic), count in there.items():
                 key = (node.name, sender, topic)

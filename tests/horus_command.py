@@ -88,23 +88,36 @@ def horus(
 
 def refused(*arguments: str | Path, cwd: Path | None = None) -> str:
     """Runs a command that is misuse: exit code 2, and one line on stderr, which is returned without its ``horus: ``."""
-    result = horus(*arguments, code=2, cwd=cwd)
+    return _refusal(horus(*arguments, code=2, cwd=cwd))
+
+
+def _refusal(result: Result) -> str:
     assert result.out == "", result
     assert result.err.startswith("horus: "), result
     assert result.err.count("\n") == 1, result
     return result.err.removeprefix("horus: ").rstrip("\n")
 
 
-def refused_here(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """As :func:`refused`, but in this process: where there are many of them."""
-    from horus_cli.main import run
+class Here:
+    """Runs the command in this process, where there are many lines to try; the same calls as outside."""
 
-    capsys.readouterr()
-    code, said = run([str(argument) for argument in arguments]), capsys.readouterr()
-    assert (code, said.out) == (2, ""), (code, said)
-    assert said.err.startswith("horus: "), said
-    assert said.err.count("\n") == 1, said
-    return said.err.removeprefix("horus: ").rstrip("\n")
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+
+    def horus(self, *arguments: str | Path, code: int | None = 0) -> Result:
+        """As :func:`horus`."""
+        from horus_cli.main import run
+
+        self._capture.readouterr()
+        ended = run([str(argument) for argument in arguments])
+        said = self._capture.readouterr()
+        result = Result(ended, said.out, said.err)
+        assert code is None or result.code == code, result
+        return result
+
+    def refused(self, *arguments: str | Path) -> str:
+        """As :func:`refused`."""
+        return _refusal(self.horus(*arguments, code=2))
 
 
 @contextlib.contextmanager
@@ -125,7 +138,7 @@ def started(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ite
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            process.communicate(timeout=PATIENCE)
+            process.wait(PATIENCE) if process.stdout is not None and process.stdout.closed else process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

@@ -82,7 +82,9 @@ def ran(files: Sequence[str], node: str, cut: bool = False) -> list[Ran]:
     """The ticks in which a node ran, in order."""
     found = [
         Ran(tick, status, visible, dropped, tuple(tuple(entry.values()) for entry in received))
-        for name, tick, status, visible, dropped, received in rows(file_of(files, "scheduler"), ("node", *Ran._fields), cut)
+        for name, tick, status, visible, dropped, received in rows(
+            file_of(files, "scheduler"), ("node", *Ran._fields), cut
+        )
         if name == node
     ]
     return sorted(found, key=lambda row: row.tick)

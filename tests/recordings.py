@@ -101,7 +101,7 @@ class Recording:
                 sequences[message.topic] = message.sequence + 1
                 numbered.append(message)
             for batch in chunks(numbered, self.batch):
-                file.write(*_message_batch(batch, node, topics))
+                file.write(*message_batch_of(batch, node, topics))
             file.close()
         events = FileWriter(folder, replace_header(header, "events"))
         for batch in chunks(self.events, self.batch):
@@ -137,7 +137,7 @@ def chunks(rows: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _message_batch(messages: Sequence[Message], node: str, topics: list[str]) -> Any:
+def message_batch_of(messages: Sequence[Message], node: str, topics: list[str]) -> Any:
     coded = [Encoder(node, message.topic).encode(message.value) for message in messages]
     payloads = [bytes(payload) for _, payload in coded]
     entries = np.zeros((len(messages), 8), dtype=np.int64)

@@ -40,6 +40,7 @@ def main() -> None:
     (folder / "flow.yml").write_text(_FLOW.format(script=Path(__file__).resolve(), asked=given))
     os.chdir(folder)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    os.environ["DORA_NODE_SHM_POOL_SIZE"] = str(1 << 29)  # its default takes no more than a few MB without detours
     os.sched_setaffinity(0, set(asked.cores))  # its daemon's threads stay where the nodes are
     with contextlib.redirect_stdout(sys.stderr):
         dora.run("flow.yml")

@@ -36,9 +36,14 @@ def main() -> None:
         config.insert_json5("connect/endpoints", "[]" if listen else f'["{endpoint}"]')
         return zenoh.open(config)
 
+    def zenoh_block() -> Any:
+        import zenoh
+
+        return zenoh.CongestionControl.BLOCK  # its default drops large messages under way
+
     def answer() -> None:
         with session(listen=True) as opened:
-            publisher = opened.declare_publisher("bench/pong")
+            publisher = opened.declare_publisher("bench/pong", congestion_control=zenoh_block())
             with opened.declare_subscriber("bench/ping") as subscriber:
                 open(ready, "w").close()
                 for sample in subscriber:
@@ -58,14 +63,14 @@ def main() -> None:
         while not os.path.exists(ready):
             time.sleep(0.01)
         with session(listen=False) as opened:
-            publisher = opened.declare_publisher("bench/ping")
+            publisher = opened.declare_publisher("bench/ping", congestion_control=zenoh_block())
             with opened.declare_subscriber("bench/pong") as subscriber:
                 time.sleep(0.3)  # until both know of each other's subscription
-                array = np.zeros(asked.payload, dtype=np.uint8)
+                payload = bytes(asked.payload)
 
                 def turn(number: int) -> None:
                     if asked.payload:
-                        publisher.put(array.data, attachment=number.to_bytes(8, "little"))
+                        publisher.put(payload, attachment=number.to_bytes(8, "little"))
                     else:
                         publisher.put(encode({**pingpong.SMALL, "seq": number}))
                     assert decode(subscriber.recv().payload.to_bytes())["seq"] == number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 
 import click
@@ -56,21 +57,21 @@ def main(per_tick: int, seconds: float, recorded: bool, paced: bool) -> None:
         [(b[1] - a[1]) / (b[0] - a[0]) * 1e9 for a, b in pairwise(stamps)],
         dropped=receiver["messages_dropped"],
         missed=sender["deadline_misses"] + receiver["deadline_misses"],
-        lost=_lost(scheduler) if recorded else 0,
+        lost=_lost(scheduler.stop_recording()) if recorded else 0,
     )
 
 
-def _lost(scheduler: Scheduler) -> int:
-    """Messages that the recording does not have."""
+def _lost(paths: Sequence[str]) -> int:
+    """Messages that the recording does not have: their sequences count all that were sent."""
     import pyarrow as pa
 
-    sent = scheduler.get_node_stats("sender")["messages_sent"]
-    paths = [path for path in scheduler.stop_recording() if "sender@" in path]
-    return int(sent) - sum(_rows(pa.ipc.open_file(path)) for path in paths)
-
-
-def _rows(file: object) -> int:
-    return sum(file.get_batch(each).num_rows for each in range(file.num_record_batches))  # type: ignore[attr-defined]
+    rows = last = 0
+    for path in (path for path in paths if "sender@" in path):
+        file = pa.ipc.open_file(path)
+        for batch in (file.get_batch(each) for each in range(file.num_record_batches)):
+            rows += batch.num_rows
+            last = max(last, *batch.column("sequence").to_pylist()[-1:], 0)
+    return int(last + 1 - rows)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     "--rate", type=float, metavar="HZ", callback=positive("Hz"), help="The graph's rate, instead of the script's."
 )
 @click.option("--inline", is_flag=True, help="Run all nodes in one process, for a debugger.")
+@click.option("--detach", is_flag=True, help="Have the daemon run it, and return; see 'horus ps' and 'horus logs'.")
+@click.option("--name", metavar="NAME", help="With --detach: what the graph is called; the script's name if not given.")
 @json_option("Print how the run went as JSON at its end; what nodes and script print goes to stderr.")
 @click.pass_context
 def command(
@@ -37,6 +39,8 @@ def command(
     duration: float | None,
     rate: float | None,
     inline: bool,
+    detach: bool,
+    name: str | None,
     as_json: bool,
 ) -> int:
     """Run SCRIPT, a Python file that builds and runs a graph; or, without SCRIPT, the project in this folder (horus.toml).
@@ -49,6 +53,12 @@ def command(
     from horus_cli.running import RunView
     from horus_core.launch import Launch, run_script
 
+    if detach:
+        if inline or as_json:
+            raise click.UsageError("--detach goes with neither --inline nor --json")
+        return _detach(ctx, script, name, record, overwrite, duration, rate)
+    if name is not None:
+        raise click.UsageError("--name goes with --detach")
     wanted = _Wanted.of(script, record)
     _refuse_taken(wanted.record, overwrite)
     view = RunView(as_json)
@@ -113,6 +123,34 @@ class _Wanted:
         if self.project is not None and isinstance(problem, UnknownNode) and problem.args[1] in self.project.nodes:
             return unknown_node(self.project, problem)
         return problem
+
+
+def _detach(
+    ctx: click.Context,
+    script: str | None,
+    name: str | None,
+    record: str | None,
+    overwrite: bool,
+    duration: float | None,
+    rate: float | None,
+) -> int:
+    """Has the daemon run it once: it is not started again when it fails, nor when the machine starts."""
+    from horus_cli.daemons import connected, started
+    from horus_daemon.specs import graph_spec
+
+    spec = graph_spec(
+        script or ".",
+        name=name,
+        arguments=script_arguments(ctx),
+        record=_filled_in(record),
+        overwrite=overwrite,
+        duration=duration,
+        tick_rate=rate,
+        restart="no",
+    )
+    _refuse_taken(spec.record, overwrite)
+    with connected(None) as daemon:
+        return started(daemon, daemon.up(spec))
 
 
 def _filled_in(name: str | None) -> str | None:

@@ -16,7 +16,7 @@ def command(node: str, graph: str | None) -> None:
     Its init runs again, its shutdown does not; nothing that it kept in node.state is left. The command returns when the node
     is ready.
     """
-    from horus_core.orders import restart_node
+    from horus_core.intervene import restart_node
     from horus_core.topic import find_graph
 
     before, after = restart_node(find_graph(graph), node)

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 @names_option("--all-but", "node", "C", "Run these nodes live, replay all others.")
 @click.option(
     "--script",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Whose nodes run live; by default the script that SESSION was recorded from.",
+    metavar="FILE",
+    type=click.Path(exists=True),
+    help="Whose nodes run live (or a project's folder); by default the script that SESSION was recorded from.",
 )
 @speed_option
 @range_options("Replay")

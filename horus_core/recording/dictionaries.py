@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from horus_core.recording.body import KINDS, Names
@@ -22,6 +23,23 @@ def implied_names(header: Header) -> dict[str, pa.Array]:
         return {"topic": pa.array(topics, type=pa.string())}
     nodes = [node.name for node in header.graph.nodes]
     return {"node": pa.array(nodes, type=pa.string()), "status": pa.array(STATUSES, type=pa.string())}
+
+
+def with_implied_names(batch: pa.RecordBatch, header: Header) -> pa.RecordBatch:
+    """`batch` with the dictionaries that the file with this header has.
+
+    Raises:
+        ValueError: a name is not in them.
+    """
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    for name, implied in implied_names(header).items():
+        own = columns[name].dictionary
+        if not own.equals(implied):
+            known = implied.to_pylist()
+            places = np.array([known.index(each) for each in own.to_pylist()], dtype=np.int64)
+            indices = pa.array(places[columns[name].indices.to_numpy()], type=columns[name].type.index_type)
+            columns[name] = pa.DictionaryArray.from_arrays(indices, implied)
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
 
 
 def likely_names(content: FileContent, stop: int, header: Header) -> list[Names]:

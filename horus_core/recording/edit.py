@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from horus_core.errors import OutputFailed, RecordingExists, ReplayRange, SchedulerBusy, SessionsConflict
+from horus_core.recording.dictionaries import with_implied_names
 from horus_core.recording.file import Damage
 from horus_core.recording.format import TICKS
 from horus_core.recording.header import GraphRecord, Header, LaneRecord
@@ -26,7 +27,6 @@ from horus_core.recording.sessions import check_name, new_session_folder, record
 from horus_core.recording.ticks import tick_range
 from horus_core.recording.writer import FileWriter, event_batch
 
-Event = tuple[int, int, str, str, dict[str, Any]]  # see event_batch
 _KEPT_FOLDERS = ("source", "logs")
 
 
@@ -73,22 +73,16 @@ def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: 
     damage, messages = list(session.damage), 0
     with _new_session(name, session.header, graph) as (folder, header):
         for kind, node in _files(session):
-            writer = FileWriter(folder, msgspec.structs.replace(header, kind=kind, node=node))
+            file = _File(folder, header, kind, node)
             for batch in session.batches(file_stem(node) if node else kind, damage, start, stop):
-                rows = _rows_within(batch, start, stop)
-                _write(writer, rows)
-                messages += rows.num_rows if node else 0
+                file.add(_rows_within(batch, start, stop))
+            messages += file.rows if node else 0
             if kind == "events":
-                writer.write(*event_batch(_trim_events(session, start, stop)))
-            writer.close()
+                file.add_event(stop, "trim", {"session": session.name, "first": start, "last": stop})
+                file.add_event(stop, "end", {"reason": "trim"})
+            file.close()
         _keep_folders(session, folder)
     return _report(header, start, stop, messages, damage)
-
-
-def _trim_events(session: Session, first: int, last: int) -> list[Event]:
-    now = time.time_ns()
-    detail = {"session": session.name, "first": first, "last": last}
-    return [(now, last, "", "trim", detail), (now, last, "", "end", {"reason": "trim"})]
 
 
 def merge(a: Session, b: Session, name: str) -> EditReport:
@@ -109,24 +103,22 @@ def merge(a: Session, b: Session, name: str) -> EditReport:
     graph = _merged_graph(a.graph, b.graph)
     damage, messages = [*a.damage, *b.damage], 0
     with _new_session(name, a.header, graph) as (folder, header):
-        lanes = _lane_places(graph, b.graph)
-        writer = FileWriter(folder, msgspec.structs.replace(header, kind="scheduler"))
-        rows_a = (_ticks(batch, graph, None) for batch in a.batches("scheduler", damage))
-        rows_b = (_ticks(batch, graph, lanes) for batch in b.batches("scheduler", damage))
-        for batch in _by_tick(rows_a, rows_b):
-            _write(writer, batch)
-        writer.close()
+        moved = (_with_lanes(batch, _lane_places(graph, b.graph)) for batch in b.batches("scheduler", damage))
+        file = _File(folder, header, "scheduler")
+        for batch in _by_tick(a.batches("scheduler", damage), moved):
+            file.add(batch)
+        file.close()
         for node, session in _owners(a, b).items():
-            writer = FileWriter(folder, msgspec.structs.replace(header, kind="node", node=node))
+            file = _File(folder, header, "node", node)
             for batch in session.batches(file_stem(node), damage):
-                _write(writer, batch)
-                messages += batch.num_rows
-            writer.close()
-        writer = FileWriter(folder, msgspec.structs.replace(header, kind="events"))
+                file.add(batch)
+            file.close()
+            messages += file.rows
+        file = _File(folder, header, "events")
         for batch in _by_tick(a.batches("events", damage), b.batches("events", damage)):
-            _write(writer, batch)
-        writer.write(*event_batch([(time.time_ns(), graph.first_tick, "", "merge", {"sessions": [a.name, b.name]})]))
-        writer.close()
+            file.add(batch)
+        file.add_event(graph.first_tick, "merge", {"sessions": [a.name, b.name]})
+        file.close()
         for session in (b, a):
             _keep_folders(session, folder)
     return _report(header, graph.first_tick, max(a.last_tick(), b.last_tick()), messages, damage)
@@ -203,9 +195,25 @@ def _rows_within(batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch
     return batch if chosen.all() else batch.filter(pa.array(chosen))
 
 
-def _write(writer: FileWriter, batch: pa.RecordBatch) -> None:
-    if batch.num_rows:
-        writer.write(batch, *tick_range(batch))
+class _File:
+    """A file of the new session."""
+
+    def __init__(self, folder: Path, header: Header, kind: str, node: str = "") -> None:
+        self._header = msgspec.structs.replace(header, kind=kind, node=node)
+        self._writer = FileWriter(folder, self._header)
+        self.rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Appends rows, whatever their dictionaries."""
+        if batch.num_rows:
+            self._writer.write(with_implied_names(batch, self._header), *tick_range(batch))
+            self.rows += batch.num_rows
+
+    def add_event(self, tick: int, event: str, detail: dict[str, Any]) -> None:
+        self._writer.write(*event_batch([(time.time_ns(), tick, "", event, detail)]))
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _keep_folders(session: Session, folder: Path) -> None:
@@ -264,21 +272,18 @@ def _lane_places(graph: GraphRecord, part: GraphRecord) -> np.ndarray:
     return np.array([places[lane] for lane in part.lanes], dtype=np.int16)
 
 
-def _ticks(batch: pa.RecordBatch, graph: GraphRecord, lanes: np.ndarray | None) -> pa.RecordBatch:
-    """A batch of tick rows with the names and, if given, the lanes of another graph."""
-    names = [node.name for node in graph.nodes]
-    own = np.array([names.index(name) for name in batch.column("node").dictionary.to_pylist()], dtype=np.int16)
-    nodes = own[batch.column("node").indices.to_numpy()]
+def _with_lanes(batch: pa.RecordBatch, lanes: np.ndarray) -> pa.RecordBatch:
+    """A batch of tick rows with its lanes at other places."""
+    received = batch.column("received")
+    items = received.flatten()
+    if not len(items):
+        return batch
+    fields = [items.field(place) for place in range(4)]
+    fields[0] = pa.array(lanes[fields[0].to_numpy()])
+    kind = TICKS.field("received").type
+    moved = pa.StructArray.from_arrays(fields, fields=[kind.value_type.field(place) for place in range(4)])
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    columns["node"] = pa.DictionaryArray.from_arrays(pa.array(nodes), pa.array(names, type=pa.string()))
-    if lanes is not None and len(lanes):
-        received = columns["received"]
-        items = received.flatten()
-        fields = [items.field(place) for place in range(4)]
-        fields[0] = pa.array(lanes[fields[0].to_numpy()])
-        kind = TICKS.field("received").type
-        moved = pa.StructArray.from_arrays(fields, fields=[kind.value_type.field(place) for place in range(4)])
-        columns["received"] = pa.ListArray.from_arrays(received.offsets, moved, type=kind)
+    columns["received"] = pa.ListArray.from_arrays(received.offsets, moved, type=kind)
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=TICKS)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from horus_core.errors import RecordingDamaged
-from horus_core.recording.body import Body
+from horus_core.recording.body import Body, Names
 from horus_core.recording.file import Damage
 from horus_core.recording.names import file_stem
 from horus_core.recording.reader import Session
@@ -110,14 +110,21 @@ def read_messages(
         block_bytes: payload that a block should hold; one batch may hold more.
     """
     names = [] if names is None else names
+    for block in _blocks(session.bodies(file_stem(node), damage, first_tick, last_tick), names, block_bytes):
+        chosen = _sorted(_selected(block, topics, first_tick, last_tick))
+        if len(chosen):
+            yield chosen
+
+
+def _blocks(bodies: Iterator[tuple[Body, Names]], names: list[str], block_bytes: int) -> Iterator[Messages]:
     waiting = _Waiting(names)
-    for body, dictionaries in session.bodies(file_stem(node), damage, first_tick, last_tick):
+    for body, dictionaries in bodies:
         waiting.add(body, dictionaries.lists["topic"])
         if waiting.rows >= BLOCK_ROWS or waiting.size >= block_bytes:
-            yield _sorted(_selected(waiting.block(), topics, first_tick, last_tick))
+            yield waiting.block()
             waiting = _Waiting(names)
     if waiting.rows:
-        yield _sorted(_selected(waiting.block(), topics, first_tick, last_tick))
+        yield waiting.block()
 
 
 class _Waiting:

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from horus_core.errors import NotARecording, OutputFailed, RecordingError, SchedulerBusy
+from horus_core.recording.dictionaries import with_implied_names
 from horus_core.recording.file import Damage, RecordingFile
 from horus_core.recording.header import Header
 from horus_core.recording.reader import Session
@@ -159,7 +160,7 @@ class _Repair:
         for batch in file.batches() if file else ():
             if batch.num_rows:
                 found = tick_range(batch)
-                writer.write(batch, *found)
+                writer.write(with_implied_names(batch, header), *found)
                 rows, ticks = rows + batch.num_rows, [min(*found, *ticks), max(*found, *ticks)]
         damage = file.damage if file else [Damage(str(path), -1, -1, "it was empty or missing")]
         if damage:

@@ -61,7 +61,9 @@ def inline(**options: Any) -> Scheduler:
 @pytest.fixture
 def recorded() -> list[str]:
     scheduler = inline(recording="session")
-    scheduler.add(Node(name="sensor", tick=lambda node: node.send("t", horus.tick()), pubs="t", rate=100)).run(duration=0.1)
+    scheduler.add(Node(name="sensor", tick=lambda node: node.send("t", horus.tick()), pubs="t", rate=100)).run(
+        duration=0.1
+    )
     return scheduler.stop_recording()
 
 
@@ -119,7 +121,9 @@ def test_what_is_no_node() -> None:
 
 
 def test_a_topic_of_two_types() -> None:
-    scheduler = inline().add(Node(name="a", tick=nothing, pubs={"t": int})).add(Node(name="b", tick=nothing, subs={"t": str}))
+    scheduler = (
+        inline().add(Node(name="a", tick=nothing, pubs={"t": int})).add(Node(name="b", tick=nothing, subs={"t": str}))
+    )
     with pytest.raises(TopicConflict) as caught:
         scheduler.run(duration=0.1)
     one_line(caught.value, "'t'", "int", "str")
@@ -127,7 +131,11 @@ def test_a_topic_of_two_types() -> None:
 
 def test_asking_for_a_node_that_is_not_there() -> None:
     scheduler = inline().add(Node(name="controller", tick=nothing))
-    for ask in (scheduler.get_node_stats, lambda name: scheduler.set_tick_budget(name, 5), lambda name: scheduler.set_node_rate(name, 5)):
+    for ask in (
+        scheduler.get_node_stats,
+        lambda name: scheduler.set_tick_budget(name, 5),
+        lambda name: scheduler.set_node_rate(name, 5),
+    ):
         with pytest.raises(UnknownNode) as caught:
             ask("controler")
         one_line(caught.value, "'controler'", "did you mean 'controller'?")
@@ -228,7 +236,11 @@ def test_a_callable_that_cannot_be_shipped_starts_nothing() -> None:
 
 
 MISTAKES: list[tuple[Callable[[Node], Any], type[HorusError], list[str]]] = [
-    (lambda node: node.send("cmd.vell", 1), UnknownTopic, ["'arm'", "'cmd.vell'", "'cmd.vel'", "did you mean 'cmd.vel'?"]),
+    (
+        lambda node: node.send("cmd.vell", 1),
+        UnknownTopic,
+        ["'arm'", "'cmd.vell'", "'cmd.vel'", "did you mean 'cmd.vel'?"],
+    ),
     (lambda node: node.recv("scam"), UnknownTopic, ["'arm'", "'scam'", "did you mean 'scan'?"]),
     (lambda node: node.send("cmd.vel", {1, object()}), UnsendableValue, ["'arm'", "'cmd.vel'", "set"]),
     (lambda node: node.send("cmd.vel", 2**64), UnsendableValue, ["'arm'", "'cmd.vel'", "int", "2**64"]),
@@ -268,7 +280,9 @@ def failing(at: int) -> Callable[[Node], None]:
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_an_exception_ends_the_graph_under_fatal_and_the_recording_has_all_it_sent(deterministic: bool, recordings: Path) -> None:
+def test_an_exception_ends_the_graph_under_fatal_and_the_recording_has_all_it_sent(
+    deterministic: bool, recordings: Path
+) -> None:
     def shutdown(node: Node) -> None:
         node.log_info("ended in order")
 
@@ -296,11 +310,19 @@ def test_an_exception_ends_the_graph_under_fatal_and_the_recording_has_all_it_se
 def test_on_error_and_ignore_go_on_skip_goes_on_without_it(caplog: pytest.LogCaptureFixture, recordings: Path) -> None:
     scheduler = Scheduler(tick_rate=100, deterministic=True, pace=False, recording="r")
     scheduler.add(
-        Node(name="handled", tick=failing(3), pubs="t", rate=100, on_error=lambda node, problem: node.log_error(f"took {problem}"))
+        Node(
+            name="handled",
+            tick=failing(3),
+            pubs="t",
+            rate=100,
+            on_error=lambda node, problem: node.log_error(f"took {problem}"),
+        )
     )
     scheduler.add(Node(name="ignored", tick=failing(4), pubs="t", rate=100, failure_policy="ignore"))
     scheduler.add(Node(name="skipped", tick=failing(5), pubs="t", rate=100, failure_policy="skip"))
-    scheduler.add(Node(name="ear", tick=lambda node: node.send("heard", node.recv_all("t")), subs="t", pubs="heard", rate=100))
+    scheduler.add(
+        Node(name="ear", tick=lambda node: node.send("heard", node.recv_all("t")), subs="t", pubs="heard", rate=100)
+    )
     scheduler.run(duration=0.2)
     files = scheduler.stop_recording()
     assert [tick for tick, _ in values(files, "handled")] == list(range(20))
@@ -311,7 +333,9 @@ def test_on_error_and_ignore_go_on_skip_goes_on_without_it(caplog: pytest.LogCap
     assert "took division by zero" in (recordings / "r" / "logs" / "handled.log").read_text()
     assert "ZeroDivisionError" in (recordings / "r" / "logs" / "ignored.log").read_text()
     assert "node 'skipped' raised an exception in tick 5" in caplog.text
-    assert scheduler.get_node_stats("handled")["errors_count"] == scheduler.get_node_stats("ignored")["errors_count"] == 1
+    assert (
+        scheduler.get_node_stats("handled")["errors_count"] == scheduler.get_node_stats("ignored")["errors_count"] == 1
+    )
     assert [event.node for event in events(files, "skip")] == ["skipped"]
 
 
@@ -327,7 +351,9 @@ def test_restart_starts_a_new_process_with_a_fresh_state(caplog: pytest.LogCaptu
 
     scheduler = Scheduler(tick_rate=100, deterministic=True, pace=False, recording=True)
     scheduler.add(Node(name="n", tick=tick, init=init, pubs="t", rate=100, failure_policy="restart"))
-    scheduler.add(Node(name="ear", tick=lambda node: node.send("heard", node.recv_all("t")), subs="t", pubs="heard", rate=100))
+    scheduler.add(
+        Node(name="ear", tick=lambda node: node.send("heard", node.recv_all("t")), subs="t", pubs="heard", rate=100)
+    )
     scheduler.run(duration=0.2)
     files = scheduler.stop_recording()
     found = values(files, "n")
@@ -339,7 +365,10 @@ def test_restart_starts_a_new_process_with_a_fresh_state(caplog: pytest.LogCaptu
     assert after[-1][0] == 19
     assert scheduler.get_node_stats("n")["restarts"] == 1
     assert [each for _, heard in values(files, "ear") for each in heard] == [value for _, value in found]
-    assert [event.event for event in events(files) if event.node == "n" and event.event in ("error", "restart")] == ["error", "restart"]
+    assert [event.event for event in events(files) if event.node == "n" and event.event in ("error", "restart")] == [
+        "error",
+        "restart",
+    ]
     assert "restarting it" in caplog.text
 
 
@@ -359,7 +388,7 @@ def test_restart_starts_a_new_process_with_a_fresh_state(caplog: pytest.LogCaptu
 def test_an_init_that_fails_starts_nothing_and_says_which_and_why(init: Callable[[], Any], words: list[str]) -> None:
     scheduler = Scheduler(tick_rate=100, recording="r")
     scheduler.add(Node(name="good", tick=lambda node: node.send("t", 1), pubs="t", rate=100))
-    scheduler.add(Node(name="bad", tick=nothing, init=init, rate=100))
+    scheduler.add(Node(name="bad", tick=lambda: None, init=init, rate=100))
     with pytest.raises(StartFailed) as caught:
         scheduler.run(duration=10)
     head = str(caught.value).splitlines()[0]
@@ -397,7 +426,9 @@ def test_a_full_dev_shm_is_named_with_what_is_needed_when_the_graph_starts(monke
     ],
     ids=["missing", "text", "empty", "magic alone", "cut in its header", "newer", "foreign"],
 )
-def test_a_file_that_cannot_be_replayed(recorded: list[str], content: Any, kind: type[HorusError], words: list[str]) -> None:
+def test_a_file_that_cannot_be_replayed(
+    recorded: list[str], content: Any, kind: type[HorusError], words: list[str]
+) -> None:
     path = Path(recorded[0])
     whole = path.read_bytes()
     path.unlink()
@@ -472,7 +503,9 @@ def test_a_recording_is_deleted_once(recorded: list[str]) -> None:
 # The reference text's table.
 
 
-def test_list_recordings_is_empty_without_recording_and_says_why(recorded: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_list_recordings_is_empty_without_recording_and_says_why(
+    recorded: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         assert inline().list_recordings() == []
     (record,) = caplog.records

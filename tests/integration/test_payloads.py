@@ -75,7 +75,10 @@ def test_every_value_arrives_as_it_was_sent_and_is_replayed_as_it_arrived(execut
         node.send("seen", received)
         node.send("seen", [look(value) for value in node.recv_all("arrays")])
         command, pose, number = node.recv("cmd"), node.recv("pose"), node.recv("float")
-        node.send("seen", [type(command).__name__, command.linear, str(command.angular), type(pose).__name__, pose.x, pose.name])
+        node.send(
+            "seen",
+            [type(command).__name__, command.linear, str(command.angular), type(pose).__name__, pose.x, pose.name],
+        )
         node.send("seen", [look(pose.covariance), look(number)])
 
     typed: dict[str, Any] = {"plain": None, "arrays": None, "cmd": CmdVel, "pose": Pose, "float": float}
@@ -104,7 +107,11 @@ def test_payloads_from_nothing_to_64_MB_pass_between_processes_and_into_the_reco
     sizes = [0, 1, 6_000_000, 0, 64 << 20, 5, (64 << 20) + 7, 6_000_000]
 
     def content(tick: int, size: int) -> bytes:
-        return (tick.to_bytes(1, "big") * size) if size < 100 else np.arange(size // 8 + 1, dtype=np.uint64).tobytes()[:size]
+        return (
+            (tick.to_bytes(1, "big") * size)
+            if size < 100
+            else np.arange(size // 8 + 1, dtype=np.uint64).tobytes()[:size]
+        )
 
     def send(node: Node) -> None:
         if horus.tick() < len(sizes):
@@ -140,9 +147,13 @@ def test_ten_thousand_messages_of_one_tick_all_arrive_and_are_all_recorded() -> 
     scheduler.run(duration=0.5)
     files = scheduler.stop_recording()
     assert values(files, "receiver") == [(tick, [10_000, True]) for tick in range(5)]
-    assert [value for _, value in values(files, "sender")] == [[tick, number] for tick in range(5) for number in range(10_000)]
+    assert [value for _, value in values(files, "sender")] == [
+        [tick, number] for tick in range(5) for number in range(10_000)
+    ]
     assert [row.dropped for row in ran(files, "receiver")] == [0] * 5
-    assert [row.received for row in ran(files, "receiver")] == [((0, k * 10_000, (k + 1) * 10_000, (k + 1) * 10_000),) for k in range(5)]
+    assert [row.received for row in ran(files, "receiver")] == [
+        ((0, k * 10_000, (k + 1) * 10_000, (k + 1) * 10_000),) for k in range(5)
+    ]
 
 
 def test_a_full_lane_drops_the_oldest_by_count_the_same_in_every_run() -> None:
@@ -153,7 +164,15 @@ def test_a_full_lane_drops_the_oldest_by_count_the_same_in_every_run() -> None:
     for execution in ("process", "inline"):
         scheduler = Scheduler(tick_rate=10, deterministic=True, pace=False, recording=True, execution=execution)
         scheduler.add(Node(name="sender", tick=send, pubs=Pub("t", capacity=7), rate=10))
-        scheduler.add(Node(name="receiver", tick=lambda node: node.send("seen", node.recv_all("t")), subs=Sub("t", capacity=7), pubs="seen", rate=10))
+        scheduler.add(
+            Node(
+                name="receiver",
+                tick=lambda node: node.send("seen", node.recv_all("t")),
+                subs=Sub("t", capacity=7),
+                pubs="seen",
+                rate=10,
+            )
+        )
         scheduler.run(duration=0.6)
         files = scheduler.stop_recording()
         expected = [[[tick, number] for number in range(tick * 3)][-7:] for tick in range(6)]
@@ -187,7 +206,15 @@ def test_topics_and_nodes_may_have_any_printable_name() -> None:
 
     pair = Scheduler(tick_rate=10, deterministic=True, pace=False, recording="paar")
     pair.add(make(node_names[0], names[1])[0])
-    pair.add(Node(name=node_names[1], tick=lambda node: node.send("größe", node.recv(names[1])), subs=names[1], pubs="größe", rate=10))
+    pair.add(
+        Node(
+            name=node_names[1],
+            tick=lambda node: node.send("größe", node.recv(names[1])),
+            subs=names[1],
+            pubs="größe",
+            rate=10,
+        )
+    )
     pair.run(duration=0.1)
     assert values(pair.stop_recording(), "左") == [(0, ["左.眼", 0])]
 

@@ -230,7 +230,9 @@ def test_a_graph_that_is_just_starting_is_not_swept() -> None:
             sweeper.kill()
 
 
-def test_what_a_node_prints_comes_out_with_its_name_before_it(capfd: pytest.CaptureFixture[str], recordings: Path) -> None:
+def test_what_a_node_prints_comes_out_with_its_name_before_it(
+    capfd: pytest.CaptureFixture[str], recordings: Path
+) -> None:
     def tick(node: Node) -> None:
         if horus.tick() == 3:
             print("to stdout: größe")

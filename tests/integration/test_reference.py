@@ -10,39 +10,12 @@ from typing import Any
 
 import pytest
 
-import horus
 from horus import Node, Scheduler
 from tests.plain_arrow import events, file_of, header, ran, sent, values
+from tests.reference_nodes import ctrl_init, ctrl_tick, sensor_init, sensor_tick
 from tests.scripts import ROOT, run, write_script
 
 TICKS = 500
-
-
-def sensor_init(node: Node) -> None:
-    node.state = {"tick": 0}
-
-
-def sensor_tick(node: Node) -> None:
-    t = node.state["tick"] * 0.01
-    spike = 5.0 if node.state["tick"] % 73 == 0 else 0.0
-    value = math.sin(t * 2.0) * 10.0 + spike
-    node.send("sensor.reading", {"value": value, "tick": node.state["tick"]})
-    node.state["tick"] += 1
-
-
-def ctrl_init(node: Node) -> None:
-    node.state = {"integral": 0.0, "setpoint": 0.0}
-
-
-def ctrl_tick(node: Node) -> None:
-    data = node.recv("sensor.reading")
-    if data is None:
-        return
-    error = node.state["setpoint"] - data["value"]
-    dt = horus.dt()
-    node.state["integral"] = max(-10.0, min(10.0, node.state["integral"] + error * dt))
-    output = 0.5 * error + 0.1 * node.state["integral"]
-    node.send("ctrl.cmd", {"output": output, "integral": node.state["integral"]})
 
 
 def recorded(**options: Any) -> list[str]:
@@ -83,14 +56,20 @@ def test_in_deterministic_mode_every_tick_is_that_of_the_formula(execution: str)
     assert [tick for tick, _ in found] == list(range(TICKS))
     assert [bits(value) for _, value in found] == [bits(value) for value in expected]
     for node in ("sensor", "controller"):
-        assert [(row.tick, row.status, row.dropped) for row in ran(files, node)] == [(tick, "ok", 0) for tick in range(TICKS)]
-    assert [row.received for row in ran(files, "controller")] == [((0, tick, tick + 1, tick + 1),) for tick in range(TICKS)]
+        assert [(row.tick, row.status, row.dropped) for row in ran(files, node)] == [
+            (tick, "ok", 0) for tick in range(TICKS)
+        ]
+    assert [row.received for row in ran(files, "controller")] == [
+        ((0, tick, tick + 1, tick + 1),) for tick in range(TICKS)
+    ]
 
 
 def test_in_real_time_it_is_too_but_for_the_misses_that_the_recording_lists() -> None:
     """500 ticks in 5 s. The n-th sample is sent in the n-th tick in which the sensor ran, wherever that was."""
     files = recorded()
-    misses = {name: [event.tick for event in events(files, "miss") if event.node == name] for name in ("sensor", "controller")}
+    misses = {
+        name: [event.tick for event in events(files, "miss") if event.node == name] for name in ("sensor", "controller")
+    }
     rows = {name: ran(files, name) for name in ("sensor", "controller")}
     (ended,) = events(files, "end")
     assert ended.tick == TICKS - 1
@@ -128,7 +107,11 @@ def test_in_real_time_it_is_too_but_for_the_misses_that_the_recording_lists() ->
 def test_the_projects_example_of_it_runs_to_the_end_as_a_script(tmp_path: Path) -> None:
     """With a second instead of five, and ticks 20 to 40 instead of 200 to 400; .ci/run runs it as it is."""
     source = (ROOT / "examples" / "record_replay" / "main.py").read_text()
-    for whole, part in (("SECONDS = 5.0", "SECONDS = 1.0"), ("start_at_tick(200)", "start_at_tick(20)"), ("stop_at_tick(400)", "stop_at_tick(40)")):
+    for whole, part in (
+        ("SECONDS = 5.0", "SECONDS = 1.0"),
+        ("start_at_tick(200)", "start_at_tick(20)"),
+        ("stop_at_tick(400)", "stop_at_tick(40)"),
+    ):
         assert whole in source
         source = source.replace(whole, part)
     script = write_script(tmp_path, source, "main.py")

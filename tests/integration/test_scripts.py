@@ -132,7 +132,11 @@ def test_modules_beside_the_script_are_found_in_every_process(tmp_path: Path, re
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     (project / "parts" / "deep").mkdir(parents=True)
     elsewhere.mkdir()
-    write_script(project, "TABLE = [1, 2, 3]\nloaded = []\ndef tick(node):\n    from parts.deep import inner\n    node.send('t', inner.value())\n", "sensors.py")
+    write_script(
+        project,
+        "TABLE = [1, 2, 3]\nloaded = []\ndef tick(node):\n    from parts.deep import inner\n    node.send('t', inner.value())\n",
+        "sensors.py",
+    )
     write_script(project / "parts", "", "__init__.py")
     write_script(project / "parts" / "deep", "", "__init__.py")
     write_script(project / "parts" / "deep", "import sensors\ndef value(): return sum(sensors.TABLE)\n", "inner.py")
@@ -226,7 +230,11 @@ def test_a_script_that_ends_without_stopping_leaves_nothing_behind(tmp_path: Pat
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
-        ("x = 1 / 0", 1, ["ZeroDivisionError: division by zero", "node 'bad' raised an exception in tick 0", "robot.py", "in tick"]),
+        (
+            "x = 1 / 0",
+            1,
+            ["ZeroDivisionError: division by zero", "node 'bad' raised an exception in tick 0", "robot.py", "in tick"],
+        ),
         ("import sys; sys.exit(3)", 1, ["node 'bad'", "in tick 0"]),
         ("import os; os._exit(9)", 1, ["node 'bad' exited with code 9 in tick 0"]),
     ],

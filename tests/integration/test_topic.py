@@ -31,7 +31,15 @@ def running(name: str, **options: Any) -> Iterator[Scheduler]:
 
     scheduler.add(Node(name="beat", tick=lambda node: node.send("pulse", horus.tick()), pubs="pulse", rate=100))
     scheduler.add(Node(name="echo", tick=echo, subs="goal", pubs="heard", rate=100))
-    scheduler.add(Node(name="second", tick=lambda node: [node.send("seen", [horus.tick(), g]) for g in node.recv_all("goal")], subs="goal", pubs="seen", rate=100))
+    scheduler.add(
+        Node(
+            name="second",
+            tick=lambda node: [node.send("seen", [horus.tick(), g]) for g in node.recv_all("goal")],
+            subs="goal",
+            pubs="seen",
+            rate=100,
+        )
+    )
     thread = threading.Thread(target=scheduler.run)
     thread.start()
     try:
@@ -45,7 +53,9 @@ def running(name: str, **options: Any) -> Iterator[Scheduler]:
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_what_is_sent_from_outside_is_seen_by_all_from_one_tick_on_and_recorded_as_external(deterministic: bool) -> None:
+def test_what_is_sent_from_outside_is_seen_by_all_from_one_tick_on_and_recorded_as_external(
+    deterministic: bool,
+) -> None:
     with running("outside", deterministic=deterministic) as scheduler:
         topic, heard = Topic("goal"), Topic("heard", graph="outside")
         before = []
@@ -59,12 +69,17 @@ def test_what_is_sent_from_outside_is_seen_by_all_from_one_tick_on_and_recorded_
     external = sent(files, "external")
     assert [row.topic for row in external] == ["goal"] * 20
     assert [row.sequence for row in external] == list(range(20))
-    assert [value for _, value in values(files, "external")] == [{"x": number, "größe": [None, -0.0]} for number in range(20)]
+    assert [value for _, value in values(files, "external")] == [
+        {"x": number, "größe": [None, -0.0]} for number in range(20)
+    ]
     assert [row.tick for row in external] == [row.visible for row in external]
     assert all(tick >= released for tick, released in zip([row.tick for row in external], before, strict=True))
     for name in ("echo", "second"):
         ticks = [row.tick for row in ran(files, name)]  # in real time it may have missed one
-        expected = [[next((tick for tick in ticks if tick >= row.tick), None), {"x": row.sequence, "größe": [None, -0.0]}] for row in external]
+        expected = [
+            [next((tick for tick in ticks if tick >= row.tick), None), {"x": row.sequence, "größe": [None, -0.0]}]
+            for row in external
+        ]
         assert [value for _, value in values(files, name)] == [each for each in expected if each[0] is not None]
         assert not deterministic or [tick for tick, _ in expected] == [row.tick for row in external]
 
@@ -79,7 +94,15 @@ def test_what_came_from_outside_is_replayed_in_its_ticks() -> None:
     expected = [(row.tick, row.payload) for row in sent(files, "external")]
     found: list[tuple[int, Any]] = []
     replay = Scheduler.replay_from(files[0], execution="inline").set_replay_speed(0)
-    replay.add(Node(name="echo", tick=lambda node: found.extend((horus.tick(), goal) for goal in node.recv_all("goal")), subs="goal", pubs="heard", rate=100))
+    replay.add(
+        Node(
+            name="echo",
+            tick=lambda node: found.extend((horus.tick(), goal) for goal in node.recv_all("goal")),
+            subs="goal",
+            pubs="heard",
+            rate=100,
+        )
+    )
     replay.run()
     assert [tick for tick, _ in found] == [tick for tick, _ in expected]
     assert [goal for _, goal in found] == list(range(5))

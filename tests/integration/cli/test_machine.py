@@ -13,7 +13,7 @@ import pytest
 
 from horus_cli.main import COMMANDS
 from horus_core.checkup import Finding
-from tests.horus_command import COMMAND, ENDLESS, ROOT, environment, horus, refused, running, script, started
+from tests.horus_command import COMMAND, ENDLESS, ROOT, environment, horus, refused, running, script, started, wait_for
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -65,15 +65,19 @@ def of_graph(graph: str) -> set[str]:
 def test_clean_removes_what_dead_graphs_left_and_only_that(tmp_path: Path, dead_graph: str) -> None:
     with started("run", script(tmp_path, ENDLESS)):
         (facts,) = running()
-        # The graph that has just started has swept already: leave it something new.
-        names = [SHARED_MEMORY / f"horus-{dead_graph}-{what}" for what in ("ctl", "7.0")]
-        for name in names:
-            name.write_bytes(b"\0" * 64)
         before = of_graph(facts["id"])
         other = SHARED_MEMORY / f"horus-not-a-graph-{secrets.token_hex(4)}"
         other.write_bytes(b"")
+
+        def swept() -> list[str]:
+            # Every graph that starts sweeps too, the one above and those of others: leave something new.
+            for what in ("ctl", "7.0"):
+                (SHARED_MEMORY / f"horus-{dead_graph}-{what}").write_bytes(b"\0" * 64)
+            found: list[str] = json.loads(horus("clean", "--shm", "--json").out)["swept"]
+            return found
+
         try:
-            assert dead_graph in json.loads(horus("clean", "--shm", "--json").out)["swept"]
+            wait_for(lambda: dead_graph in swept(), "clean to say what it removed")
             assert other.exists()
         finally:
             other.unlink()

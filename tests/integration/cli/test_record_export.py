@@ -8,7 +8,7 @@ import pandas
 import pytest
 
 from horus_core.recording.export import ExportReport
-from tests.horus_command import horus, refused
+from tests.horus_command import Here, horus
 from tests.recordings import Recording
 
 
@@ -29,32 +29,34 @@ def test_a_table_for_pandas(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl", "arrow"])
-def test_the_format_follows_from_the_name(tmp_path: Path, ending: str) -> None:
-    horus("record", "export", "monday", "-o", tmp_path / f"data.{ending}")
+def test_the_format_follows_from_the_name(tmp_path: Path, ending: str, here: Here) -> None:
+    here.horus("record", "export", "monday", "-o", tmp_path / f"data.{ending}")
     assert (tmp_path / f"data.{ending}").stat().st_size > 0
 
 
-def test_nodes_topics_and_ticks_are_chosen(tmp_path: Path) -> None:
+def test_nodes_topics_and_ticks_are_chosen(tmp_path: Path, here: Here) -> None:
     arguments = ["--nodes", "sensor", "--topics", "scan", "--start-tick", "2", "--stop-tick", "4", "--json"]
-    report = horus("record", "export", "monday", "-o", tmp_path / "x.csv", *arguments).json(ExportReport)
+    report = here.horus("record", "export", "monday", "-o", tmp_path / "x.csv", *arguments).json(ExportReport)
     assert report.rows == 3
 
 
-def test_a_folder_gets_a_file_per_topic(tmp_path: Path) -> None:
-    said = horus("record", "export", "monday", "-o", f"{tmp_path}/out/", "-f", "parquet").out
+def test_a_folder_gets_a_file_per_topic(tmp_path: Path, here: Here) -> None:
+    said = here.horus("record", "export", "monday", "-o", f"{tmp_path}/out/", "-f", "parquet").out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scan.parquet", "speed.parquet"]
     assert said.count("\n") == 2
 
 
-def test_a_wide_table_has_a_row_per_tick(tmp_path: Path) -> None:
-    horus("record", "export", "monday", "-o", tmp_path / "wide.csv", "--wide")
+def test_a_wide_table_has_a_row_per_tick(tmp_path: Path, here: Here) -> None:
+    here.horus("record", "export", "monday", "-o", tmp_path / "wide.csv", "--wide")
     table = pandas.read_csv(tmp_path / "wide.csv")
     assert len(table) == 10
     assert "scan.pose.yaw" in table
 
 
-def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
-    assert "x.foo" in refused("record", "export", "monday", "-o", tmp_path / "x.foo")
-    assert "no-such" in refused("record", "export", "monday", "-o", tmp_path / "no-such" / "x.csv")
-    assert "did you mean 'scan'" in refused("record", "export", "monday", "-o", tmp_path / "x.csv", "--topics", "scn")
-    assert "--output" in refused("record", "export", "monday")
+def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, here: Here) -> None:
+    assert "x.foo" in here.refused("record", "export", "monday", "-o", tmp_path / "x.foo")
+    assert "no-such" in here.refused("record", "export", "monday", "-o", tmp_path / "no-such" / "x.csv")
+    assert "did you mean 'scan'" in here.refused(
+        "record", "export", "monday", "-o", tmp_path / "x.csv", "--topics", "scn"
+    )
+    assert "--output" in here.refused("record", "export", "monday")

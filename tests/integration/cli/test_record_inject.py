@@ -9,7 +9,7 @@ import pytest
 from horus_core.inject import InjectionResult
 from horus_core.recording.reader import Session
 from tests.control_loop import BOLDER, SCRIPT, TICKS, reading, recorded
-from tests.horus_command import Result, horus, lines_of, refused, refused_here, script
+from tests.horus_command import Here, Result, horus, lines_of, refused, script
 
 RAISES = SCRIPT.replace('    node.send("ctrl.cmd"', '    assert horus.tick() < 50, "too far"\n    node.send("ctrl.cmd"')
 
@@ -132,6 +132,15 @@ def test_a_topic_that_nobody_hears_is_pointed_out(main: Path, tmp_path: Path) ->
     assert "no live node hears what is replayed (sensor.reading); they subscribe to sensor.Reading" in result.err
 
 
+def test_a_project_may_stand_for_its_script(main: Path, tmp_path: Path) -> None:
+    script(tmp_path, SCRIPT)
+    manifest = '[package]\nname = "loop"\nversion = "1"\n[run]\nscript = "main.py"\n[nodes.controller]\nrate = 50\n'
+    (tmp_path / "horus.toml").write_text(manifest)
+    result = inject("--nodes", "sensor", "--script", tmp_path)
+    assert "controller runs at 50 Hz now, and ran at 100 Hz when it was recorded" in result.err
+    assert "node controller ran in 100 ticks only in recorded" in result.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -144,9 +153,9 @@ def test_a_topic_that_nobody_hears_is_pointed_out(main: Path, tmp_path: Path) ->
     ],
 )
 def test_what_cannot_be_is_refused_before_the_script_runs(
-    main: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    main: Path, arguments: list[str], said: str, here: Here
 ) -> None:
-    assert said in refused_here(capsys, "record", "inject", "base", *arguments)
+    assert said in here.refused("record", "inject", "base", *arguments)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from horus_core.recording.clean import CleanReport
 from horus_core.recording.edit import EditReport
 from horus_core.recording.reader import Session
 from horus_core.recording.repair import RepairReport
-from tests.horus_command import COMMAND, PATIENCE, environment, horus, lines_of, refused
+from tests.horus_command import COMMAND, PATIENCE, Here, environment, horus, lines_of, refused
 from tests.recordings import Recording
 
 DAY = 86_400
@@ -116,30 +116,30 @@ def test_delete_refuses_in_a_pipe_without_yes(recordings: Path) -> None:
     assert list(recordings.iterdir()) == []
 
 
-def test_delete_takes_several_or_none(recordings: Path) -> None:
+def test_delete_takes_several_or_none(recordings: Path, here: Here) -> None:
     write(recordings / "a")
     write(recordings / "b")
-    assert "'zzz'" in refused("record", "delete", "a", "zzz", "--yes")
+    assert "'zzz'" in here.refused("record", "delete", "a", "zzz", "--yes")
     assert (recordings / "a").is_dir()
-    horus("record", "delete", "a", "b", "--yes")
+    here.horus("record", "delete", "a", "b", "--yes")
     assert list(recordings.iterdir()) == []
 
 
-def test_delete_takes_a_session_that_cannot_be_read(recordings: Path) -> None:
+def test_delete_takes_a_session_that_cannot_be_read(recordings: Path, here: Here) -> None:
     for path in write(recordings / "bad").paths():
         os.truncate(path, 3)
-    horus("record", "delete", "bad", "--yes")
+    here.horus("record", "delete", "bad", "--yes")
     assert not (recordings / "bad").exists()
 
 
-def test_delete_leaves_alone_what_is_no_session(recordings: Path, tmp_path: Path) -> None:
+def test_delete_leaves_alone_what_is_no_session(recordings: Path, tmp_path: Path, here: Here) -> None:
     (recordings / "photos").mkdir(parents=True)
     (recordings / "photos" / "cat.jpg").touch()
     write(tmp_path / "elsewhere")
     (recordings / "link").symlink_to(tmp_path / "elsewhere")
-    assert "without recordings" in refused("record", "delete", "photos", "--yes")
-    assert "no recording" in refused("record", "delete", "link", "--yes")
-    assert "the session name" in refused("record", "delete", str(tmp_path / "elsewhere"), "--yes")
+    assert "without recordings" in here.refused("record", "delete", "photos", "--yes")
+    assert "no recording" in here.refused("record", "delete", "link", "--yes")
+    assert "the session name" in here.refused("record", "delete", str(tmp_path / "elsewhere"), "--yes")
     assert (recordings / "photos" / "cat.jpg").exists()
     assert (tmp_path / "elsewhere").is_dir()
 
@@ -157,11 +157,11 @@ def test_clean_deletes_what_is_too_old(recordings: Path) -> None:
     assert [path.name for path in recordings.iterdir()] == ["new"]
 
 
-def test_clean_keeps_the_newest_that_fit(recordings: Path) -> None:
+def test_clean_keeps_the_newest_that_fit(recordings: Path, here: Here) -> None:
     for name, days in (("a", 3.0), ("b", 2.0), ("c", 1.0)):
         write(recordings / name, created_ns=days_ago(days))
     size = sum(path.stat().st_size for path in (recordings / "a").iterdir())
-    horus("record", "clean", "--max-size", str(size * 1.5 / 1e9), "--yes")
+    here.horus("record", "clean", "--max-size", str(size * 1.5 / 1e9), "--yes")
     assert [path.name for path in recordings.iterdir()] == ["c"]
 
 
@@ -175,12 +175,12 @@ def test_clean_asks_a_person_and_shows_what_would_go(recordings: Path) -> None:
     assert (recordings / "old").is_dir()
 
 
-def test_clean_with_nothing_to_do_needs_no_answer(recordings: Path) -> None:
+def test_clean_with_nothing_to_do_needs_no_answer(recordings: Path, here: Here) -> None:
     write(recordings / "new", created_ns=days_ago(1))
-    assert "nothing to delete; 1 session" in horus("record", "clean", "--max-age-days", "30").out
-    assert "--max-age-days" in refused("record", "clean")
+    assert "nothing to delete; 1 session" in here.horus("record", "clean", "--max-age-days", "30").out
+    assert "--max-age-days" in here.refused("record", "clean")
 
 
 @pytest.mark.parametrize("bound", ["--max-age-days=-1", "--max-size=x"])
-def test_clean_refuses_a_bound_that_is_none(bound: str) -> None:
-    assert bound.partition("=")[0] in refused("record", "clean", bound)
+def test_clean_refuses_a_bound_that_is_none(bound: str, here: Here) -> None:
+    assert bound.partition("=")[0] in here.refused("record", "clean", bound)

@@ -9,7 +9,7 @@ import pytest
 
 from horus_core.recording.listing import Listing
 from horus_core.recording.summary import SessionSummary
-from tests.horus_command import ENDLESS, horus, lines_of, refused, script, started, wait_for
+from tests.horus_command import ENDLESS, Here, horus, lines_of, refused, script, started, wait_for
 from tests.recordings import Recording
 
 
@@ -22,9 +22,9 @@ def two_nodes(**changes: object) -> Recording:
     return made
 
 
-def test_without_sessions_it_says_where_it_looked(recordings: Path) -> None:
-    assert f"no sessions in {recordings}" in horus("record", "list").out
-    assert horus("record", "list", "--json").json(Listing).sessions == []
+def test_without_sessions_it_says_where_it_looked(recordings: Path, here: Here) -> None:
+    assert f"no sessions in {recordings}" in here.horus("record", "list").out
+    assert here.horus("record", "list", "--json").json(Listing).sessions == []
 
 
 def test_the_oldest_session_comes_first(recordings: Path) -> None:
@@ -38,37 +38,37 @@ def test_the_oldest_session_comes_first(recordings: Path) -> None:
     ]
 
 
-def test_long_also_counts_messages_and_names_the_nodes(recordings: Path) -> None:
+def test_long_also_counts_messages_and_names_the_nodes(recordings: Path, here: Here) -> None:
     two_nodes().write(recordings / "a")
-    _, row = lines_of(horus("record", "list", "--long").out, ["messages", "parts", "names of the nodes"])
+    _, row = lines_of(here.horus("record", "list", "--long").out, ["messages", "parts", "names of the nodes"])
     assert row[7:] == ["15", "1", "sensor, driver"]
 
 
-def test_json_lists_the_same_facts(recordings: Path) -> None:
+def test_json_lists_the_same_facts(recordings: Path, here: Here) -> None:
     two_nodes().write(recordings / "a")
-    (session,) = horus("record", "list", "--long", "--json").json(Listing).sessions
+    (session,) = here.horus("record", "list", "--long", "--json").json(Listing).sessions
     assert (session.name, session.state, session.ticks, session.messages) == ("a", "complete", 10, 15)
     assert session.duration == pytest.approx(0.1)
     assert session.size == sum(path.stat().st_size for path in (recordings / "a").iterdir())
 
 
-def test_a_session_that_cannot_be_opened_is_told_beside_the_others(recordings: Path) -> None:
+def test_a_session_that_cannot_be_opened_is_told_beside_the_others(recordings: Path, here: Here) -> None:
     two_nodes().write(recordings / "a")
     for path in two_nodes().write(recordings / "bad").paths():
         os.truncate(path, 3)
-    result = horus("record", "list")
+    result = here.horus("record", "list")
     assert [row[0] for row in lines_of(result.out)] == ["session", "a"]
     assert result.err.startswith("horus: bad: ")
     assert result.err.count("\n") == 1
-    found = horus("record", "list", "--json").json(Listing)
+    found = here.horus("record", "list", "--json").json(Listing)
     assert [each.name for each in found.unreadable] == ["bad"]
 
 
-def test_a_folder_that_holds_no_recording_is_not_listed(recordings: Path) -> None:
+def test_a_folder_that_holds_no_recording_is_not_listed(recordings: Path, here: Here) -> None:
     (recordings / "notes").mkdir(parents=True)
     (recordings / ".hidden").mkdir()
     (recordings / "file").touch()
-    assert "no sessions" in horus("record", "list").out
+    assert "no sessions" in here.horus("record", "list").out
 
 
 def test_info_says_what_a_session_holds(recordings: Path) -> None:
@@ -95,33 +95,33 @@ def test_info_says_what_a_session_holds(recordings: Path) -> None:
     assert "killed" in said
 
 
-def test_info_as_json_has_a_schema(recordings: Path) -> None:
+def test_info_as_json_has_a_schema(recordings: Path, here: Here) -> None:
     two_nodes().write(recordings / "monday")
-    found = horus("record", "info", "monday", "--json").json(SessionSummary)
+    found = here.horus("record", "info", "monday", "--json").json(SessionSummary)
     assert (found.name, found.ticks, found.messages, found.lost) == ("monday", 10, 15, 0)
 
 
-def test_info_tells_of_damage_and_of_a_missing_end(recordings: Path) -> None:
+def test_info_tells_of_damage_and_of_a_missing_end(recordings: Path, here: Here) -> None:
     session = two_nodes().write(recordings / "monday")
     path = session.node_files("sensor")[0].path
     os.truncate(path, path.stat().st_size - 400)
-    result = horus("record", "info", "monday")
+    result = here.horus("record", "info", "monday")
     assert "state:    recovered" in result.out
     assert "Damage" in result.out
     assert str(path) in result.out
 
 
-def test_a_session_may_be_given_by_its_path(recordings: Path, tmp_path: Path) -> None:
+def test_a_session_may_be_given_by_its_path(recordings: Path, tmp_path: Path, here: Here) -> None:
     session = two_nodes().write(tmp_path / "elsewhere" / "monday")
     for given in (session.folder, session.paths()[0]):
-        assert "session:  monday" in horus("record", "info", given).out
+        assert "session:  monday" in here.horus("record", "info", given).out
 
 
-def test_text_from_a_recording_does_not_reach_the_terminal_as_it_is(recordings: Path) -> None:
+def test_text_from_a_recording_does_not_reach_the_terminal_as_it_is(recordings: Path, here: Here) -> None:
     two_nodes(header={"script": "\x1b[2Jgone\n", "script_sha256": "00", "host": "\x07bell"}).write(
         recordings / "monday"
     )
-    said = horus("record", "info", "monday").out
+    said = here.horus("record", "info", "monday").out
     assert "\x1b" not in said
     assert "\x07" not in said
 

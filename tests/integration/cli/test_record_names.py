@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.horus_command import COMMAND, environment, refused, refused_here
+from tests.horus_command import COMMAND, Here, environment, refused
 from tests.recordings import Recording
 
 HOSTILE = ["../x", "", "x" * 300, "a\nb", "-x", "größe", "..", "~nobody", "a\x1b[31mb", "/etc", "x/y"]
@@ -43,10 +43,8 @@ def placed(command: list[str], name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_session_that_cannot_be_gets_one_line(
-    command: list[str], name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "\x1b" not in refused_here(capsys, *placed(command, name))
+def test_a_session_that_cannot_be_gets_one_line(command: list[str], name: str, here: Here) -> None:
+    assert "\x1b" not in here.refused(*placed(command, name))
 
 
 @pytest.mark.parametrize("name", NEW_NAMES, ids=ascii)
@@ -60,10 +58,10 @@ def test_a_session_that_cannot_be_gets_one_line(
     ids=lambda command: command[0],
 )
 def test_a_new_name_that_cannot_be_gets_one_line(
-    command: list[str | None], name: str, recordings: Path, capsys: pytest.CaptureFixture[str]
+    command: list[str | None], name: str, recordings: Path, here: Here
 ) -> None:
     given = f"--record={name}" if command[0] == "replay" else name
-    said = refused_here(capsys, "record", *(given if each is None else each for each in command))
+    said = here.refused("record", *(given if each is None else each for each in command))
     assert said.startswith("the session name is ")
     assert [path.name for path in recordings.iterdir()] == ["monday"]
 

@@ -14,7 +14,7 @@ from horus_cli.record.replay import ReplayResult
 from horus_core.recording.playback import playback
 from horus_core.recording.reader import Session
 from tests.control_loop import TICKS, reading, recorded
-from tests.horus_command import horus, refused, refused_here, started
+from tests.horus_command import Here, horus, refused, started
 from tests.recordings import Recording
 
 
@@ -106,8 +106,8 @@ def test_a_value_is_json_bytes_or_a_file(
         ("sensor.sensor.reading=@no-such-file", "no-such-file"),
     ],
 )
-def test_an_override_that_cannot_be_is_refused(override: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said in refused_here(capsys, "record", "replay", "base", "--override", override)
+def test_an_override_that_cannot_be_is_refused(override: str, said: str, here: Here) -> None:
+    assert said in here.refused("record", "replay", "base", "--override", override)
 
 
 def test_names_with_dots_and_equals_signs_are_told_apart_by_what_was_recorded(recordings: Path) -> None:
@@ -174,7 +174,5 @@ def test_a_reader_that_has_seen_enough_ends_it() -> None:
         (["--topics", ","], "--topics"),
     ],
 )
-def test_what_the_recording_does_not_have_is_refused(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert said in refused_here(capsys, "record", "replay", "base", *arguments)
+def test_what_the_recording_does_not_have_is_refused(arguments: list[str], said: str, here: Here) -> None:
+    assert said in here.refused("record", "replay", "base", *arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -212,3 +213,22 @@ def test_a_running_recording_is_not_overwritten(tmp_path: Path) -> None:
     with started("run", "--record", "monday", path):
         running()
         assert "still recording it" in refused("run", "--record", "monday", "--overwrite", path)
+
+
+def test_a_reader_that_has_gone_does_not_end_the_run(tmp_path: Path, recordings: Path) -> None:
+    with started("run", "--record", "monday", script(tmp_path, SMALL.replace("0.3", "1.0"))) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        process.wait(PATIENCE)
+        assert process.stderr.read() == ""
+    assert Session(recordings / "monday").state == "complete"
+    assert len(horus("log", "sensor", "--session", "monday").out.splitlines()) == 10
+
+
+def test_sending_leaves_nothing_behind(tmp_path: Path) -> None:
+    with started("run", script(tmp_path, ENDLESS)):
+        running()
+        horus("topic", "pub", "scan", '{"distance": 1.0}')
+    assert list((Path(os.environ["XDG_RUNTIME_DIR"]) / "horus").iterdir()) == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.horus_command import COMMAND, ENDLESS, PATIENCE, SMALL, environment, horus, running, script, started
+from horus_core.recording.reader import Session
+from tests.horus_command import COMMAND, ENDLESS, PATIENCE, SMALL, environment, horus, running, script, started, wait_for
 
 ERASE = r"\r\x1b\[K"
 
@@ -110,6 +113,18 @@ def test_top_ends_with_the_graph(tmp_path: Path) -> None:
         process.send_signal(2)
         terminal.expect("graph horus has ended")
         terminal.expect(pexpect.EOF)
+
+
+def test_a_terminal_that_is_closed_ends_the_run_in_order(tmp_path: Path, recordings: Path) -> None:
+    path = script(tmp_path, ENDLESS.replace("subs=[", "shutdown=lambda: print('brakes on'), subs=["))
+    terminal = at_terminal("run", "--record", "monday", path)
+    terminal.expect(r"misses 0")
+    os.close(terminal.child_fd)
+    terminal.closed, terminal.child_fd = True, -1
+    wait_for(lambda: not terminal.isalive(), "the run to end")
+    assert terminal.exitstatus == 128 + signal.SIGHUP
+    assert Session(recordings / "monday").state == "complete"
+    assert horus("log", "driver", "--session", "monday").out == "brakes on\n"
 
 
 # Completion.

@@ -60,13 +60,17 @@ SPECS = st.lists(
 
 
 @given(SPECS, st.integers(0, 5000), st.sets(st.integers(0, 5), max_size=2))
-def test_a_pattern_says_who_runs_who_begins_and_who_ends_the_tick(specs: list[NodeSpec], tick: int, out: set[int]) -> None:
+def test_a_pattern_says_who_runs_who_begins_and_who_ends_the_tick(
+    specs: list[NodeSpec], tick: int, out: set[int]
+) -> None:
     graph = build_graph(specs, 1)
     layout = Layout.of(graph)
     patterns = Patterns(graph, layout)
     pattern = patterns.without(tick, frozenset(out)) if out else patterns.at(tick)
     active = {
-        at for at, node in enumerate(graph.nodes) if at not in out and NodeSchedule(node.rate, graph.tick_rate).active(tick)
+        at
+        for at, node in enumerate(graph.nodes)
+        if at not in out and NodeSchedule(node.rate, graph.tick_rate).active(tick)
     }
     compute = {at for at in active if graph.nodes[at].compute}
     edges = {(writer, reader) for reader in active for writer in graph.waits[reader] if writer in active}
@@ -113,7 +117,10 @@ class World:
         self.control = create_control(self.local, self.layout, first_tick, False)
         self.values: dict[str, int] = {}
         self.schedules = graph.schedules
-        self.next = {at: first_tick if schedule.active(first_tick) else schedule.next(first_tick) for at, schedule in enumerate(graph.schedules)}
+        self.next = {
+            at: first_tick if schedule.active(first_tick) else schedule.next(first_tick)
+            for at, schedule in enumerate(graph.schedules)
+        }
         self.working: set[int] = set()
         self.ran: list[tuple[str, int, int]] = []  # node, tick, when it began
         self.missed_by: list[tuple[str, int]] = []
@@ -185,7 +192,11 @@ class World:
             theirs, needed = self.layout.node(other), self.schedules[other].last(tick)
             if control[theirs + N_FINISHED] < needed and control[theirs + N_EXCUSED] < needed:
                 return
-        if not self.lockstep and control[row + N_EXCUSED] >= tick and control[H_RELEASED] >= self.schedules[at].next(tick):
+        if (
+            not self.lockstep
+            and control[row + N_EXCUSED] >= tick
+            and control[H_RELEASED] >= self.schedules[at].next(tick)
+        ):
             self.late(at, tick)
             return
         self.working.add(at)
@@ -262,9 +273,13 @@ def quick(node: str, tick: int) -> int:
 
 
 @pytest.mark.parametrize(("speed", "seconds"), [(1.0, 2.0), (0.5, 4.0), (0.01, 200.0), (100.0, 0.02)])
-def test_200_ticks_of_10_ms_take_2_s_divided_by_the_speed(monkeypatch: pytest.MonkeyPatch, speed: float, seconds: float) -> None:
+def test_200_ticks_of_10_ms_take_2_s_divided_by_the_speed(
+    monkeypatch: pytest.MonkeyPatch, speed: float, seconds: float
+) -> None:
     period = 10 * MS / speed
-    world = World(build_graph([spec("sensor", "t"), spec("controller", "", "t")], 100), True, lambda node, tick: int(period / 10))
+    world = World(
+        build_graph([spec("sensor", "t"), spec("controller", "", "t")], 100), True, lambda node, tick: int(period / 10)
+    )
     began = world.now
     run(world, monkeypatch, 199, period)
     for node in ("sensor", "controller"):
@@ -284,7 +299,11 @@ def test_as_fast_as_possible_waits_for_the_nodes_only(monkeypatch: pytest.Monkey
 
 
 def test_in_lockstep_nobody_is_late_however_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World(build_graph([spec("slow", "t"), spec("fast", "", "t")], 100), True, lambda node, tick: 35 * MS if node == "slow" else MS)
+    world = World(
+        build_graph([spec("slow", "t"), spec("fast", "", "t")], 100),
+        True,
+        lambda node, tick: 35 * MS if node == "slow" else MS,
+    )
     run(world, monkeypatch, 9, 10 * MS)
     assert ticks_of(world, "slow") == ticks_of(world, "fast") == list(range(10))
     assert world.missed_by == []

@@ -56,7 +56,9 @@ def subclasses(kind: type[HorusError]) -> list[type[HorusError]]:
     return [kind, *(each for direct in kind.__subclasses__() for each in subclasses(direct))]
 
 
-OURS = sorted({kind for kind in subclasses(HorusError) if kind.__module__ == errors.__name__}, key=lambda kind: kind.__name__)
+OURS = sorted(
+    {kind for kind in subclasses(HorusError) if kind.__module__ == errors.__name__}, key=lambda kind: kind.__name__
+)
 
 
 def examples() -> list[HorusError]:
@@ -135,8 +137,13 @@ def test_send_speaks_of_pubs_and_recv_of_subs() -> None:
 
 
 def test_a_failed_node_shows_its_own_traceback_below_the_line() -> None:
-    trace = 'Traceback (most recent call last):\n  File "robot.py", line 3, in tick\nZeroDivisionError: division by zero'
-    for problem in (NodeFailed("arm", 12, "raised an exception", trace), StartFailed("arm", "ZeroDivisionError", trace)):
+    trace = (
+        'Traceback (most recent call last):\n  File "robot.py", line 3, in tick\nZeroDivisionError: division by zero'
+    )
+    for problem in (
+        NodeFailed("arm", 12, "raised an exception", trace),
+        StartFailed("arm", "ZeroDivisionError", trace),
+    ):
         head, _, rest = str(problem).partition("\n")
         assert "'arm'" in head
         assert rest == trace

@@ -89,7 +89,9 @@ def test_a_node_that_hears_itself_is_placed_like_any_other() -> None:
 
 TOPICS = ["a", "b", "c", "d"]
 SPECS = st.lists(
-    st.tuples(st.sets(st.sampled_from(TOPICS), max_size=2), st.sets(st.sampled_from(TOPICS), max_size=2), st.integers(0, 1)),
+    st.tuples(
+        st.sets(st.sampled_from(TOPICS), max_size=2), st.sets(st.sampled_from(TOPICS), max_size=2), st.integers(0, 1)
+    ),
     min_size=1,
     max_size=7,
 ).map(
@@ -180,7 +182,9 @@ def test_the_largest_declared_capacity_holds() -> None:
 def test_a_type_that_one_side_declares_is_that_of_the_topic() -> None:
     writer = NodeSpec("w", 1, pubs=(TopicSpec("t", float),))
     for kind in (None, float):
-        assert {lane.kind for lane in build_graph([writer, NodeSpec("r", 1, subs=(TopicSpec("t", kind),))], 1).lanes} == {float}
+        assert {
+            lane.kind for lane in build_graph([writer, NodeSpec("r", 1, subs=(TopicSpec("t", kind),))], 1).lanes
+        } == {float}
 
 
 def test_two_types_for_a_topic_are_refused() -> None:
@@ -192,7 +196,9 @@ def test_two_types_for_a_topic_are_refused() -> None:
 # Rates and deadlines.
 
 
-@pytest.mark.parametrize(("tick_rate", "rates", "graph_rate"), [(100, [30, 7], 100), (10, [30, 7], 30), (1, [1000, 100], 1000)])
+@pytest.mark.parametrize(
+    ("tick_rate", "rates", "graph_rate"), [(100, [30, 7], 100), (10, [30, 7], 30), (1, [1000, 100], 1000)]
+)
 def test_the_graph_runs_at_the_larger_of_tick_rate_and_the_fastest_node(
     tick_rate: float, rates: list[float], graph_rate: float
 ) -> None:
@@ -227,7 +233,9 @@ def test_outputs_are_due_before_the_shortest_period_of_the_node_and_its_hearers(
 
 
 def test_a_deadline_of_the_nodes_own_holds_up_to_its_period() -> None:
-    graph = build_graph([spec("own", deadline=0.002), spec("long", deadline=9.0), spec("planner", compute=True, rate=5)], 100)
+    graph = build_graph(
+        [spec("own", deadline=0.002), spec("long", deadline=9.0), spec("planner", compute=True, rate=5)], 100
+    )
     assert list(graph.deadlines) == [0.002, 0.01, 0.2]
 
 
@@ -262,7 +270,12 @@ def test_a_graph_is_frozen_and_crosses_processes() -> None:
     with pytest.raises(FrozenInstanceError):
         graph.tick_rate = 1.0  # type: ignore[misc]
     other = pickle.loads(pickle.dumps(graph))
-    assert (other.nodes, other.lanes, other.waits, other.inputs) == (graph.nodes, graph.lanes, graph.waits, graph.inputs)
+    assert (other.nodes, other.lanes, other.waits, other.inputs) == (
+        graph.nodes,
+        graph.lanes,
+        graph.waits,
+        graph.inputs,
+    )
     assert graph.position("b") == 1
     with pytest.raises(KeyError):
         graph.position("c")

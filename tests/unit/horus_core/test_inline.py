@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
@@ -113,12 +114,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.mark.parametrize(("speed", "seconds"), [(1, 2.0), (0.5, 4.0), (0.01, 200.0), (100, 0.02), (0, 0.0)])
-def test_a_replay_of_200_ticks_of_10_ms_takes_2_s_divided_by_the_speed(clock: Clock, speed: float, seconds: float) -> None:
-    recorded = inline_scheduler(Node(name="a", tick=lambda node: node.send("t", horus.tick()), pubs="t", rate=100), recording="r")
+def test_a_replay_of_200_ticks_of_10_ms_takes_2_s_divided_by_the_speed(
+    clock: Clock, speed: float, seconds: float
+) -> None:
+    recorded = inline_scheduler(
+        Node(name="a", tick=lambda node: node.send("t", horus.tick()), pubs="t", rate=100), recording="r"
+    )
     recorded.run(duration=2.0)
     heard: list[tuple[int, float]] = []
     replay = Scheduler.replay_from(recorded.stop_recording()[0], execution="inline").set_replay_speed(speed)
-    replay.add(Node(name="probe", tick=lambda node: heard.append((node.recv("t"), clock.now * 1e-9)), subs="t", rate=100))
+    replay.add(
+        Node(name="probe", tick=lambda node: heard.append((node.recv("t"), clock.now * 1e-9)), subs="t", rate=100)
+    )
     began = clock.monotonic()
     replay.run()
     assert [value for value, _ in heard] == list(range(200))
@@ -137,7 +144,7 @@ def test_a_slow_tick_moves_the_schedule_on_without_a_burst(clock: Clock) -> None
             clock.now += 45_000_000
 
     inline_scheduler(Node(name="n", tick=tick, rate=100), pace=True).run(duration=0.08)
-    gaps = [after - before for before, after in zip(began, began[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(began)]
     assert len(began) == 8
     assert min(gaps) >= 9_999_000
     assert gaps[2] >= 45_000_000
@@ -156,16 +163,16 @@ def test_the_speed_may_change_while_it_runs(clock: Clock) -> None:
     replay = Scheduler.replay_from(recorded.stop_recording()[0], execution="inline")
     replay.add(Node(name="probe", tick=probe, rate=100))
     replay.run()
-    gaps = [after - before for before, after in zip(at, at[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(at)]
     assert gaps[:4] == pytest.approx([10e6] * 4, abs=10)
     assert gaps[5:] == pytest.approx([100e6] * 4, abs=10)
 
 
 def test_real_time_is_kept_too(clock: Clock) -> None:
     at: list[int] = []
-    inline_scheduler(Node(name="n", tick=lambda: at.append(clock.now), rate=50), deterministic=False, pace=True, tick_rate=1).run(
-        duration=1.0
-    )
+    inline_scheduler(
+        Node(name="n", tick=lambda: at.append(clock.now), rate=50), deterministic=False, pace=True, tick_rate=1
+    ).run(duration=1.0)
     assert [each - at[0] for each in at] == pytest.approx([k * 20_000_000 for k in range(50)], abs=10)
 
 
@@ -204,7 +211,12 @@ def test_an_init_that_raises_starts_nothing_and_ends_what_had_started() -> None:
         raise ConnectionError("no such port")
 
     nodes = [
-        Node(name="a", tick=lambda: calls.append("tick"), init=lambda: calls.append("a.init"), shutdown=lambda: calls.append("a.end")),
+        Node(
+            name="a",
+            tick=lambda: calls.append("tick"),
+            init=lambda: calls.append("a.init"),
+            shutdown=lambda: calls.append("a.end"),
+        ),
         Node(name="b", tick=lambda: calls.append("tick"), init=init, shutdown=lambda: calls.append("b.end")),
     ]
     with pytest.raises(StartFailed, match=r"node 'b' did not start: ConnectionError: no such port") as caught:
@@ -222,7 +234,12 @@ def test_on_error_takes_the_exception_and_the_node_goes_on() -> None:
         ticks.append(horus.tick())
         boom(node)
 
-    node = Node(name="n", tick=tick, rate=100, on_error=lambda node, problem: problems.append((node.name, horus.tick(), str(problem))))
+    node = Node(
+        name="n",
+        tick=tick,
+        rate=100,
+        on_error=lambda node, problem: problems.append((node.name, horus.tick(), str(problem))),
+    )
     scheduler = inline_scheduler(node)
     scheduler.run(duration=0.06)
     assert ticks == list(range(6))
@@ -252,7 +269,9 @@ def test_restart_begins_with_a_fresh_state_and_init(caplog: pytest.LogCaptureFix
         node.state["n"] += 1
         boom(node)
 
-    scheduler = inline_scheduler(Node(name="n", tick=tick, init=init, pubs="t", rate=100, failure_policy="restart"), recording="r")
+    scheduler = inline_scheduler(
+        Node(name="n", tick=tick, init=init, pubs="t", rate=100, failure_policy="restart"), recording="r"
+    )
     scheduler.run(duration=0.08)
     assert len(starts) == 2
     files = scheduler.stop_recording()
@@ -312,7 +331,8 @@ def test_request_stop_ends_the_run_after_its_tick() -> None:
             node.request_stop()
 
     scheduler = inline_scheduler(
-        Node(name="a", tick=tick, pubs="t", rate=100), Node(name="b", tick=lambda: ticks.append(f"b{horus.tick()}"), subs="t", rate=100)
+        Node(name="a", tick=tick, pubs="t", rate=100),
+        Node(name="b", tick=lambda: ticks.append(f"b{horus.tick()}"), subs="t", rate=100),
     )
     scheduler.run()
     assert ticks == ["a0", "b0", "a1", "b1", "a2", "b2"]
@@ -382,7 +402,12 @@ def test_two_graphs_take_turns_in_one_process() -> None:
     for name in ("one", "two"):
         schedulers[name] = inline_scheduler(
             Node(name="w", tick=lambda node, name=name: node.send("t", name), pubs="t", rate=100),
-            Node(name="r", tick=lambda node, name=name: seen.append((name, horus.tick(), node.recv_all("t"))), subs="t", rate=100),
+            Node(
+                name="r",
+                tick=lambda node, name=name: seen.append((name, horus.tick(), node.recv_all("t"))),
+                subs="t",
+                rate=100,
+            ),
         )
     for _ in range(3):
         for scheduler in schedulers.values():

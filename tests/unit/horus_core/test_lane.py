@@ -307,7 +307,9 @@ def test_at_its_limit_a_lane_overwrites_and_counts(small_limit: int) -> None:
     assert numbers == sorted(set(numbers))
     assert numbers[-100:] == list(range(4900, 5000)), "the newest are there"
     assert reader.dropped == 5000 - len(found) == line.lost > 0
-    largest = max(len(line.memory.open(segment_name(0, each))) for each in range(line.generation + 1) if holds(line, each))
+    largest = max(
+        len(line.memory.open(segment_name(0, each))) for each in range(line.generation + 1) if holds(line, each)
+    )
     assert largest <= 2 * small_limit
 
 

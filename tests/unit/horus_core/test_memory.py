@@ -170,7 +170,10 @@ def test_a_graph_whose_processes_were_killed_is_dead(shared: SharedMemory) -> No
         "memory.create('ctl', 64); hold = memory.hold(); print('holds', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, shared.graph], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+        [sys.executable, "-c", code, shared.graph],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"holds\n"

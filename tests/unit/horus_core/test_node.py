@@ -274,6 +274,9 @@ def test_a_copy_of_a_node_is_the_handle_of_that_name_and_carries_no_state() -> N
 
 
 def test_a_node_shows_itself() -> None:
-    assert repr(Node(name="n", tick=tick, rate=12.5, pubs="p", subs=["s"])) == "Node('n', rate=12.5, pubs=['p'], subs=['s'])"
+    assert (
+        repr(Node(name="n", tick=tick, rate=12.5, pubs="p", subs=["s"]))
+        == "Node('n', rate=12.5, pubs=['p'], subs=['s'])"
+    )
     assert repr(Pub("t", None, 3)) == "Pub('t', None, 3)"
     assert repr(Sub("t")) == "Sub('t', None, 1024)"

@@ -48,12 +48,16 @@ def test_branches_of_a_diamond_spread() -> None:
 
 
 def test_unrelated_nodes_spread_by_their_rates() -> None:
-    nodes, _ = placed([spec("fast", rate=1000), spec("one", rate=100), spec("two", rate=100), spec("three", rate=100)], [0, 1])
+    nodes, _ = placed(
+        [spec("fast", rate=1000), spec("one", rate=100), spec("two", rate=100), spec("three", rate=100)], [0, 1]
+    )
     assert {nodes["one"], nodes["two"], nodes["three"]} == {1 - nodes["fast"]}
 
 
 def test_a_compute_node_leaves_the_core_of_the_chain_that_feeds_it() -> None:
-    nodes, _ = placed([spec("camera", "i"), spec("planner", "p", "i", rate=20, compute=True), spec("driver", "", "p i")], [0, 1])
+    nodes, _ = placed(
+        [spec("camera", "i"), spec("planner", "p", "i", rate=20, compute=True), spec("driver", "", "p i")], [0, 1]
+    )
     assert nodes["planner"] != nodes["camera"]
     assert nodes["driver"] == nodes["camera"]
 

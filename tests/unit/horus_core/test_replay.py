@@ -1,4 +1,4 @@
-"""Replays, inline: byte for byte in the same ticks, whatever the range, the speed, the overrides or the live nodes beside it."""
+"""Replays, inline: byte for byte in the same ticks, whatever the range, the overrides or the live nodes beside it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def recorded() -> list[str]:
     return scheduler.stop_recording()
 
 
-def replayed(recorded: Sequence[str], change: Callable[[Scheduler], Any] = lambda scheduler: None, name: str = "again") -> list[str]:
+def replayed(
+    recorded: Sequence[str], change: Callable[[Scheduler], Any] = lambda scheduler: None, name: str = "again"
+) -> list[str]:
     """The files of a recorded replay."""
     scheduler = Scheduler.replay_from(recorded[0], execution="inline", recording=name)
     scheduler.set_replay_speed(0)
@@ -105,7 +107,9 @@ def test_the_folder_will_do_as_well_as_the_file(recorded: list[str]) -> None:
 def heard_in(scheduler: Scheduler, topic: str = "wave") -> dict[int, list[Any]]:
     """What a live node receives in each tick of a replay."""
     heard: dict[int, list[Any]] = {}
-    scheduler.add(Node(name="ear", tick=lambda node: heard.update({horus.tick(): node.recv_all(topic)}), subs=topic, rate=100))
+    scheduler.add(
+        Node(name="ear", tick=lambda node: heard.update({horus.tick(): node.recv_all(topic)}), subs=topic, rate=100)
+    )
     scheduler.set_replay_speed(0)
     scheduler.run()
     return heard
@@ -122,7 +126,9 @@ def test_a_live_node_hears_in_each_tick_what_was_sent_in_it(recorded: list[str])
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 0), (20, 40), (7, 7), (49, 49), (13, None), (None, 12), (3, 1000)])
-def test_time_travel_replays_both_ends_and_nothing_else(recorded: list[str], start: int | None, stop: int | None) -> None:
+def test_time_travel_replays_both_ends_and_nothing_else(
+    recorded: list[str], start: int | None, stop: int | None
+) -> None:
     def change(scheduler: Scheduler) -> None:
         if start is not None:
             assert scheduler.start_at_tick(start) is scheduler
@@ -140,9 +146,15 @@ def test_time_travel_replays_both_ends_and_nothing_else(recorded: list[str], sta
 def test_a_live_node_sees_the_recordings_time_wherever_it_starts(recorded: list[str]) -> None:
     seen: list[tuple[Any, ...]] = []
     epoch = header(recorded[0])["graph"]["epoch_ns"]
-    scheduler = Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(20).stop_at_tick(30).set_replay_speed(0)
+    scheduler = (
+        Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(20).stop_at_tick(30).set_replay_speed(0)
+    )
     scheduler.add(
-        Node(name="probe", rate=50, tick=lambda: seen.append((horus.tick(), horus.timestamp_ns(), horus.elapsed(), horus.dt())))
+        Node(
+            name="probe",
+            rate=50,
+            tick=lambda: seen.append((horus.tick(), horus.timestamp_ns(), horus.elapsed(), horus.dt())),
+        )
     )
     scheduler.run()
     assert seen == [(k, epoch + k * 10_000_000, k / 100, 0.02) for k in range(20, 31, 2)]
@@ -152,7 +164,14 @@ def test_a_live_slow_node_still_gets_what_came_before_the_first_tick(recorded: l
     """At 10 Hz it runs in ticks 20 and 30; in 20 it would have had all since 11."""
     heard: dict[int, int] = {}
     scheduler = Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(15).set_replay_speed(0)
-    scheduler.add(Node(name="slow", tick=lambda node: heard.update({horus.tick(): len(node.recv_all("wave"))}), subs="wave", rate=10))
+    scheduler.add(
+        Node(
+            name="slow",
+            tick=lambda node: heard.update({horus.tick(): len(node.recv_all("wave"))}),
+            subs="wave",
+            rate=10,
+        )
+    )
     scheduler.run()
     sent_in = [tick for tick, _ in values(recorded, "sensor", "wave")]
     assert heard == {k: len([tick for tick in sent_in if k - 10 < tick <= k]) for k in (20, 30, 40)}
@@ -228,7 +247,9 @@ def test_another_tick_rate_than_the_recordings_is_ignored_with_a_warning(
 
 
 def test_a_live_node_faster_than_the_recordings_ticks_is_refused(recorded: list[str]) -> None:
-    scheduler = Scheduler.replay_from(recorded[0], execution="inline").add(Node(name="fast", tick=lambda: None, rate=1000))
+    scheduler = Scheduler.replay_from(recorded[0], execution="inline").add(
+        Node(name="fast", tick=lambda: None, rate=1000)
+    )
     with pytest.raises(InvalidValue, match=r"'fast'.*at most 100 Hz"):
         scheduler.run()
 
@@ -238,7 +259,9 @@ def test_a_live_node_faster_than_the_recordings_ticks_is_refused(recorded: list[
 
 def crafted(folder: Path, ran_in: Sequence[int], last_tick: int = 19) -> Path:
     """A session in which `ctrl` ran only in some ticks, and `src` sent the tick's number in all."""
-    rows = [Tick(tick, name) for tick in range(last_tick + 1) for name in ("src", "ctrl") if name == "src" or tick in ran_in]
+    rows = [
+        Tick(tick, name) for tick in range(last_tick + 1) for name in ("src", "ctrl") if name == "src" or tick in ran_in
+    ]
     recording = Recording({"src": ["n"], "ctrl": []}, ticks=rows, last_tick=last_tick)
     recording.add("src", "n", range(last_tick + 1)).write(folder)
     return folder
@@ -252,7 +275,9 @@ def crafted(folder: Path, ran_in: Sequence[int], last_tick: int = 19) -> Path:
 def test_a_live_node_runs_in_the_ticks_in_which_it_ran_then(tmp_path: Path, ran_in: list[int]) -> None:
     for free in (False, True):
         ticks: list[int] = []
-        scheduler = Scheduler.replay_from(crafted(tmp_path / f"s{free}", ran_in), execution="inline").set_replay_speed(0)
+        scheduler = Scheduler.replay_from(crafted(tmp_path / f"s{free}", ran_in), execution="inline").set_replay_speed(
+            0
+        )
         if free:
             scheduler.set_replay_schedule("free")
         scheduler.add(Node(name="ctrl", tick=lambda node, ticks=ticks: ticks.append(horus.tick()), rate=100, subs="n"))
@@ -263,7 +288,9 @@ def test_a_live_node_runs_in_the_ticks_in_which_it_ran_then(tmp_path: Path, ran_
 def test_what_a_missed_tick_left_unread_is_there_in_the_next_one_that_runs(tmp_path: Path) -> None:
     heard: dict[int, list[int]] = {}
     scheduler = Scheduler.replay_from(crafted(tmp_path / "s", [0, 1, 5, 6]), execution="inline").set_replay_speed(0)
-    scheduler.add(Node(name="ctrl", tick=lambda node: heard.update({horus.tick(): node.recv_all("n")}), rate=100, subs="n"))
+    scheduler.add(
+        Node(name="ctrl", tick=lambda node: heard.update({horus.tick(): node.recv_all("n")}), rate=100, subs="n")
+    )
     scheduler.run()
     assert {tick: heard[tick] for tick in (0, 1, 5, 6)} == {0: [0], 1: [1], 5: [2, 3, 4, 5], 6: [6]}
 
@@ -297,7 +324,9 @@ def test_any_other_value_is_sent_as_the_topics_values_are(recorded: list[str]) -
 def test_a_callable_gets_the_recorded_value_and_returns_the_new_one(recorded: list[str]) -> None:
     found = overridden(recorded, lambda value: {**value, "value": -value["value"]})
     before = [value for _, value in values(recorded, "sensor", "wave")]
-    assert [msgspec.msgpack.decode(row.payload) for row in found] == [{**each, "value": -each["value"]} for each in before]
+    assert [msgspec.msgpack.decode(row.payload) for row in found] == [
+        {**each, "value": -each["value"]} for each in before
+    ]
 
 
 def test_a_live_node_hears_the_override(recorded: list[str]) -> None:
@@ -320,9 +349,13 @@ def test_an_override_of_an_unknown_node_or_topic_names_what_there_is(recorded: l
 
 def test_a_loop_starts_over_with_the_time_going_on(recorded: list[str]) -> None:
     heard: list[tuple[int, list[Any]]] = []
-    scheduler = Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(10).stop_at_tick(14).set_replay_speed(0)
+    scheduler = (
+        Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(10).stop_at_tick(14).set_replay_speed(0)
+    )
     scheduler.set_replay_loop()
-    scheduler.add(Node(name="ear", tick=lambda node: heard.append((horus.tick(), node.recv_all("wave"))), subs="wave", rate=100))
+    scheduler.add(
+        Node(name="ear", tick=lambda node: heard.append((horus.tick(), node.recv_all("wave"))), subs="wave", rate=100)
+    )
     scheduler.run(duration=0.18)
     expected: dict[int, list[Any]] = {tick: [] for tick in range(10, 15)}
     for tick, value in values(recorded, "sensor", "wave"):
@@ -335,7 +368,9 @@ def test_a_loop_starts_over_with_the_time_going_on(recorded: list[str]) -> None:
 
 
 def test_nodes_of_two_sessions_go_into_one_graph(recorded: list[str]) -> None:
-    other = scheduler_of(Node(name="extra", tick=lambda node: node.send("x", horus.tick() * 2), pubs="x", rate=100), recording="other")
+    other = scheduler_of(
+        Node(name="extra", tick=lambda node: node.send("x", horus.tick() * 2), pubs="x", rate=100), recording="other"
+    )
     other.run(duration=0.3)
     scheduler = Scheduler(execution="inline").add_replay(file_of(recorded, "sensor"))
     scheduler.add_replay(file_of(other.stop_recording(), "extra")).set_replay_speed(0)

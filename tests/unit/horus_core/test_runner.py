@@ -36,7 +36,15 @@ def talker(name: str, count: Callable[[int], int] = lambda tick: 1, topic: str =
 
 def listener(read: Callable[[Node], Any], **more: Any) -> tuple[Node, list[tuple[int, Any]]]:
     heard: list[tuple[int, Any]] = []
-    node = Node(**{"name": "ear", "tick": lambda node: heard.append((horus.tick(), read(node))), "subs": "t", "rate": 100, **more})
+    node = Node(
+        **{
+            "name": "ear",
+            "tick": lambda node: heard.append((horus.tick(), read(node))),
+            "subs": "t",
+            "rate": 100,
+            **more,
+        }
+    )
     return node, heard
 
 
@@ -60,7 +68,9 @@ def test_recv_takes_the_oldest_one_at_a_time_and_leaves_the_rest() -> None:
 
 def test_latest_takes_the_newest_of_all_publishers_and_drops_the_rest() -> None:
     ear, heard = listener(lambda node: [node.latest("t"), node.has_msg("t"), node.latest("t"), node.recv("t")])
-    inline_scheduler(talker("one", lambda tick: 3 * (tick != 2)), talker("two", lambda tick: tick % 2), ear).run(duration=0.04)
+    inline_scheduler(talker("one", lambda tick: 3 * (tick != 2)), talker("two", lambda tick: tick % 2), ear).run(
+        duration=0.04
+    )
     newest = [["one", 0, 2], ["two", 1, 0], None, ["two", 3, 0]]
     assert [value for _, value in heard] == [[value, False, None, None] for value in newest]
 
@@ -76,9 +86,9 @@ def test_has_msg_is_true_as_long_as_something_is_unread() -> None:
 
 def test_a_false_value_is_told_from_no_message_by_has_msg() -> None:
     ear, heard = listener(lambda node: [(node.has_msg("t"), node.recv("t")) for _ in range(4)])
-    inline_scheduler(Node(name="w", tick=lambda node: [node.send("t", each) for each in (None, 0, "")], pubs="t", rate=100), ear).run(
-        duration=0.01
-    )
+    inline_scheduler(
+        Node(name="w", tick=lambda node: [node.send("t", each) for each in (None, 0, "")], pubs="t", rate=100), ear
+    ).run(duration=0.01)
     assert heard[0][1] == [(True, None), (True, 0), (True, ""), (False, None)]
 
 
@@ -96,7 +106,9 @@ def test_nothing_appears_in_mid_tick() -> None:
 
 def test_what_is_beyond_the_capacity_is_dropped_oldest_first_and_counted() -> None:
     ear, heard = listener(lambda node: [each[2] for each in node.recv_all("t")], subs={"t": {"capacity": 3}})
-    scheduler = inline_scheduler(talker("one", lambda tick: 7 * (tick == 1) + 1, default_capacity=3), ear, recording="r")
+    scheduler = inline_scheduler(
+        talker("one", lambda tick: 7 * (tick == 1) + 1, default_capacity=3), ear, recording="r"
+    )
     scheduler.run(duration=0.03)
     assert [value for _, value in heard] == [[0], [5, 6, 7], [0]]
     assert scheduler.get_node_stats("ear")["messages_dropped"] == 5
@@ -152,7 +164,9 @@ def test_what_a_failing_tick_had_sent_counts() -> None:
         raise RuntimeError
 
     ear, heard = listener(lambda node: node.recv_all("t"))
-    inline_scheduler(Node(name="w", tick=tick, pubs="t", rate=100, on_error=lambda problem: None), ear).run(duration=0.01)
+    inline_scheduler(Node(name="w", tick=tick, pubs="t", rate=100, on_error=lambda problem: None), ear).run(
+        duration=0.01
+    )
     assert heard == [(0, ["before"])]
 
 
@@ -169,7 +183,11 @@ def test_on_error_may_send_too() -> None:
 @pytest.mark.parametrize(
     ("use", "kind", "words"),
     [
-        (lambda node: node.send("cmd.vell", 1), UnknownTopic, ["'arm'", "'cmd.vell'", "did you mean 'cmd.vel'?", "pubs="]),
+        (
+            lambda node: node.send("cmd.vell", 1),
+            UnknownTopic,
+            ["'arm'", "'cmd.vell'", "did you mean 'cmd.vel'?", "pubs="],
+        ),
         (lambda node: node.send("scan", 1), UnknownTopic, ["'arm'", "'scan'", "does not publish", "'cmd.vel'"]),
         (lambda node: node.recv("scam"), UnknownTopic, ["'arm'", "'scam'", "did you mean 'scan'?", "subs="]),
         (lambda node: node.recv_all("cmd.vel"), UnknownTopic, ["'arm'", "does not subscribe", "'scan'"]),
@@ -178,7 +196,9 @@ def test_on_error_may_send_too() -> None:
         (lambda node: node.send("cmd.vel", object()), UnsendableValue, ["'arm'", "'cmd.vel'", "object"]),
     ],
 )
-def test_a_wrong_topic_or_value_is_named_with_the_closest(use: Callable[[Node], Any], kind: type[Exception], words: list[str]) -> None:
+def test_a_wrong_topic_or_value_is_named_with_the_closest(
+    use: Callable[[Node], Any], kind: type[Exception], words: list[str]
+) -> None:
     caught: list[Exception] = []
 
     def tick(node: Node) -> None:
@@ -217,9 +237,15 @@ def test_on_runs_only_in_ticks_in_which_the_topic_has_something_new() -> None:
 def test_what_came_on_another_topic_waits_for_the_next_run() -> None:
     heard: list[tuple[int, Any, Any]] = []
     ear = Node(
-        name="ear", tick=lambda node: heard.append((horus.tick(), node.recv("t"), node.recv_all("u"))), subs=["t", "u"], on="t", rate=1
+        name="ear",
+        tick=lambda node: heard.append((horus.tick(), node.recv("t"), node.recv_all("u"))),
+        subs=["t", "u"],
+        on="t",
+        rate=1,
     )
-    inline_scheduler(talker("w", lambda tick: tick in (2, 5)), talker("v", lambda tick: tick in (0, 3), topic="u"), ear).run(duration=0.07)
+    inline_scheduler(
+        talker("w", lambda tick: tick in (2, 5)), talker("v", lambda tick: tick in (0, 3), topic="u"), ear
+    ).run(duration=0.07)
     assert heard == [(2, ["w", 2, 0], [["v", 0, 0]]), (5, ["w", 5, 0], [["v", 3, 0]])]
 
 
@@ -242,7 +268,11 @@ def test_each_tick_leaves_a_row_with_what_the_node_took() -> None:
     files = scheduler.stop_recording()
     assert [(row.tick, row.status, row.visible) for row in ran(files, "w")] == [(k, "ok", k) for k in range(6)]
     # In tick 2 it could have taken messages 1 and 2, took one, and so on.
-    assert [(row.tick, row.received) for row in ran(files, "ear")] == [(0, ((0, 0, 1, 1),)), (2, ((0, 1, 2, 3),)), (4, ((0, 2, 3, 5),))]
+    assert [(row.tick, row.received) for row in ran(files, "ear")] == [
+        (0, ((0, 0, 1, 1),)),
+        (2, ((0, 1, 2, 3),)),
+        (4, ((0, 2, 3, 5),)),
+    ]
 
 
 def test_a_failed_tick_is_marked() -> None:
@@ -275,7 +305,9 @@ def test_time_and_randomness_are_those_of_the_tick() -> None:
         inline_scheduler(
             Node(
                 name="n",
-                tick=lambda: found.append((horus.elapsed(), horus.dt(), horus.tick(), horus.now(), [horus.rng_float(), horus.rng_float()])),
+                tick=lambda: found.append(
+                    (horus.elapsed(), horus.dt(), horus.tick(), horus.now(), [horus.rng_float(), horus.rng_float()])
+                ),
                 rate=25,
             ),
             seed=seed,
@@ -283,7 +315,11 @@ def test_time_and_randomness_are_those_of_the_tick() -> None:
         return found
 
     one, other, third = run(1), run(1), run(2)
-    assert [(elapsed, dt, tick) for elapsed, dt, tick, _, _ in one] == [(0.0, 0.04, 0), (0.04, 0.04, 4), (0.08, 0.04, 8)]
+    assert [(elapsed, dt, tick) for elapsed, dt, tick, _, _ in one] == [
+        (0.0, 0.04, 0),
+        (0.04, 0.04, 4),
+        (0.08, 0.04, 8),
+    ]
     assert [now - one[0][3] for _, _, _, now, _ in one] == pytest.approx([0.0, 0.04, 0.08], abs=1e-6)
     assert [numbers for *_, numbers in one] == [numbers for *_, numbers in other] != [numbers for *_, numbers in third]
 

@@ -90,7 +90,15 @@ def test_a_rate_is_the_decimal_that_was_written(rate: float, meant: Fraction) ->
 
 @pytest.mark.parametrize(
     ("duration", "rate", "count"),
-    [(5.0, 100.0, 500), (0.07, 100, 7), (0.1, 30, 3), (1 / 3, 3, 1), (0.29, 100, 29), (1e-9, 1000, 1), (3600, 1000, 3_600_000)],
+    [
+        (5.0, 100.0, 500),
+        (0.07, 100, 7),
+        (0.1, 30, 3),
+        (1 / 3, 3, 1),
+        (0.29, 100, 29),
+        (1e-9, 1000, 1),
+        (3600, 1000, 3_600_000),
+    ],
 )
 def test_a_duration_releases_exactly_the_ticks_before_its_end(duration: float, rate: float, count: int) -> None:
     assert tick_count(duration, rate) == count

@@ -86,7 +86,9 @@ LEAVES = st.one_of(
 )
 PLAIN = st.recursive(
     LEAVES,
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.one_of(st.text(), st.integers(-9, 9)), inner, max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.one_of(st.text(), st.integers(-9, 9)), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -170,7 +172,14 @@ class Row(list):  # type: ignore[type-arg]
 
 @pytest.mark.parametrize(
     ("value", "arrives"),
-    [(Name("x"), "x"), (Count(7), 7), (Metre(0.5), 0.5), (Gear.FIRST, 1), (Row([1, 2]), [1, 2]), ({"n": [Name("y")]}, {"n": ["y"]})],
+    [
+        (Name("x"), "x"),
+        (Count(7), 7),
+        (Metre(0.5), 0.5),
+        (Gear.FIRST, 1),
+        (Row([1, 2]), [1, 2]),
+        ({"n": [Name("y")]}, {"n": ["y"]}),
+    ],
 )
 def test_a_subclass_of_a_plain_type_arrives_as_the_plain_type(value: Any, arrives: Any) -> None:
     assert same(through(value), arrives)
@@ -193,10 +202,7 @@ DTYPES = ["?", "i1", "u1", "<i2", ">i2", "<u4", ">i4", "<i8", ">u8", "<f2", "<f4
 def test_an_array_of_any_dtype_and_shape_arrives_in_every_bit(dtype: str, shape: tuple[int, ...], copy: bool) -> None:
     size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.random.default_rng(7).integers(0, 100, size, dtype=np.uint8).tobytes()
-    if "U" in dtype:  # any bits are no text
-        array = np.full(shape, "aß左", dtype=dtype)
-    else:
-        array = np.frombuffer(raw, dtype=dtype).reshape(shape)
+    array = np.frombuffer(raw, dtype=dtype).reshape(shape) if "U" not in dtype else np.full(shape, "aß左", dtype)
     arrived = through(array, copy=copy)
     assert same(array, arrived)
     assert same({"deep": [array, {"x": array}]}, through({"deep": [array, {"x": array}]}, copy=copy))
@@ -400,7 +406,9 @@ def test_a_topic_typed_as_a_form_that_msgpack_has_not_delivers_that_form(value: 
     assert same(through(value, kind), value)
 
 
-@pytest.mark.parametrize(("value", "kind"), [(np.float64(1.5), float), (True, int), (np.str_("x"), str), (Count(3), int)], ids=repr)
+@pytest.mark.parametrize(
+    ("value", "kind"), [(np.float64(1.5), float), (True, int), (np.str_("x"), str), (Count(3), int)], ids=repr
+)
 def test_what_a_typed_topic_accepts_it_delivers(value: Any, kind: type) -> None:
     """np.float64 is a float, True is an int: either they are refused where they are sent, or they arrive."""
     try:
@@ -461,6 +469,15 @@ def test_a_masked_array_does_not_lose_its_mask_in_silence() -> None:
 # What comes in may be anything.
 
 
+def refusal(decoder: Decoder, encoding: int, payload: bytes) -> str | None:
+    """What the decoder says against it; an exception that is not ours goes through."""
+    try:
+        decoder.decode(encoding, memoryview(payload))
+    except UndecodableMessage as problem:
+        return str(problem)
+    return None
+
+
 def everything(payload: bytes) -> list[tuple[int, bytes]]:
     return [(encoding, payload) for encoding in (MSGPACK, RAW, ARRAYS, 3, 255)]
 
@@ -473,11 +490,8 @@ def test_bytes_that_are_no_message_are_an_error_of_ours(payload: bytes) -> None:
     for kind in (None, CmdVel, float):
         decoder = Decoder("scan", kind)
         for encoding, data in everything(payload):
-            try:
-                decoder.decode(encoding, memoryview(data))
-            except UndecodableMessage as problem:
-                assert "'scan'" in str(problem)
-                assert "\n" not in str(problem)
+            problem = refusal(decoder, encoding, data)
+            assert problem is None or ("'scan'" in problem and "\n" not in problem)
 
 
 WIRE = [
@@ -529,7 +543,9 @@ def form(*parts: Any) -> bytes:
 def test_an_extension_that_lies_is_refused(ext: msgspec.msgpack.Ext) -> None:
     packed = msgspec.msgpack.encode(ext)
     decoder = Decoder("t")
-    decoder.decode(ARRAYS, memoryview(bytes(Encoder("n", "t").encode(np.arange(LARGE))[1])))  # what it saw before is no excuse
+    decoder.decode(
+        ARRAYS, memoryview(bytes(Encoder("n", "t").encode(np.arange(LARGE))[1]))
+    )  # what it saw before is no excuse
     for encoding, payload in ((MSGPACK, packed), (ARRAYS, len(packed).to_bytes(8, "little") + packed)):
         with pytest.raises(UndecodableMessage):
             decoder.decode(encoding, memoryview(payload))

@@ -177,7 +177,9 @@ def test_a_node_on_one_side_only_is_a_difference(tmp_path: Path) -> None:
     b = Recording({"n": ["t"], "k": []}).write(tmp_path / "b")
     found = compare(a, b)
     assert (found.equal, found.nodes_only_a, found.nodes_only_b) == (False, ["m"], ["k"])
-    assert [(topic.topic, topic.messages_a, topic.only_a) for topic in found.topics if topic.messages_a] == [("u", 2, 2)]
+    assert [(topic.topic, topic.messages_a, topic.only_a) for topic in found.topics if topic.messages_a] == [
+        ("u", 2, 2)
+    ]
     assert compare(a, b, nodes=["n"]).equal
 
 
@@ -199,7 +201,12 @@ def test_timing_is_told_but_is_no_difference(tmp_path: Path) -> None:
     found = compare(session("a", 100, 3), session("b", 400, 5))
     assert found.equal
     (timing,) = found.timing
-    assert (timing.p50, timing.largest, timing.status_differs, timing.first_status_tick) == ((100, 400), (100, 400), 2, 3)
+    assert (timing.p50, timing.largest, timing.status_differs, timing.first_status_tick) == (
+        (100, 400),
+        (100, 400),
+        2,
+        3,
+    )
 
 
 def test_rows_of_a_node_that_was_late_are_matched_however_late_they_were_written(tmp_path: Path) -> None:
@@ -258,7 +265,9 @@ def test_damage_is_told_for_each_side(pair: Pair) -> None:
 
 
 def test_a_comparison_is_json(pair: Pair) -> None:
-    found = pair.compared([{"a": b"\x01" * 99, "b": math.inf, "c": [1]}], [{"a": b"\x02", "b": 1.0, "c": [np.float32(2)]}])
+    found = pair.compared(
+        [{"a": b"\x01" * 99, "b": math.inf, "c": [1]}], [{"a": b"\x02", "b": 1.0, "c": [np.float32(2)]}]
+    )
     plain = msgspec.json.decode(msgspec.json.encode(found))
     shown = {each["field"]: (each["a"], each["b"]) for each in plain["topics"][0]["fields"]}
     assert shown == {"a": ("hex:" + "01" * 32 + "... (99 bytes)", "hex:02"), "b": ("inf", 1.0), "c": (1, 2.0)}
@@ -311,7 +320,7 @@ def expected_counts(a: list[Any], b: list[Any]) -> dict[str, tuple[int, int, int
     return found
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages, messages, st.integers(1, 9), st.integers(1, 9), st.randoms(use_true_random=False))
 def test_any_two_recordings_compare_as_by_hand(
     tmp_path_factory: pytest.TempPathFactory, a: list[Any], b: list[Any], batch_a: int, batch_b: int, chance: Any

@@ -15,7 +15,9 @@ numbers = st.one_of(
 )
 arrays = st.one_of(
     st.lists(st.floats(width=32), max_size=8).map(lambda items: np.array(items, dtype=np.float32)),
-    st.lists(st.integers(0, 255), min_size=6, max_size=6).map(lambda items: np.array(items, dtype=np.uint8).reshape(2, 3)),
+    st.lists(st.integers(0, 255), min_size=6, max_size=6).map(
+        lambda items: np.array(items, dtype=np.uint8).reshape(2, 3)
+    ),
     st.integers(-100, 100).map(np.int16),
 )
 values = st.recursive(
@@ -33,7 +35,9 @@ def block(found: list[Any]) -> Messages:
     zeros = np.zeros(len(coded), dtype=np.int64)
     columns = {"tick": zeros, "sequence": zeros, "time": zeros, "topic": zeros, "encoding": zeros}
     return Messages(
-        ["t"], {**columns, "start": np.cumsum(lengths) - lengths, "length": lengths}, np.frombuffer(b"".join(coded), np.uint8)
+        ["t"],
+        {**columns, "start": np.cumsum(lengths) - lengths, "length": lengths},
+        np.frombuffer(b"".join(coded), np.uint8),
     )
 
 
@@ -106,7 +110,8 @@ def test_many_different_forms_end_without_layout_instead_of_taking_for_ever() ->
 def test_sides_with_different_layouts_are_kept_apart() -> None:
     one, other = block([{"x": 1.0}] * 4), block([{"x": 1.0}, {"x": 2}, {"y": 1.0}, {"x": 3.0}])
     found = {
-        layout is not None: places.tolist() for layout, places, _ in by_layout((one, np.arange(4)), (other, np.arange(4)))
+        layout is not None: places.tolist()
+        for layout, places, _ in by_layout((one, np.arange(4)), (other, np.arange(4)))
     }
     assert found[True] == [0, 3]
     assert sorted(found[False]) == [1, 2]

@@ -64,7 +64,7 @@ def stream(ticks: list[int], sizes: list[int]) -> list[Messages]:
         part = ticks[start : start + size]
         if part:
             zeros = np.zeros(len(part), dtype=np.int64)
-            columns = {name: zeros for name in ("time", "topic", "encoding", "length")}
+            columns = dict.fromkeys(("time", "topic", "encoding", "length"), zeros)
             columns["tick"] = np.array(part)
             columns["sequence"] = np.arange(start, start + len(part))
             columns["start"] = zeros
