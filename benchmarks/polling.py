@@ -16,7 +16,7 @@ from benchmarks.rounds import alternate
 def run(options: Options) -> list[Row]:
     """Measures on two cores; one process that spins would only keep the other from running."""
     if len(options.cores) < 2:
-        return [Row("polling", "two cores", "HORUS", "µs", "lower", note="needs two cores")]
+        return [Row("polling", "two cores", "HORUS", "µs", "lower", True, note="needs two cores")]
     samples, rounds = options.pick(10_000, 2000), options.pick(9, 2)
     asked = ["--cores", f"{options.cores[0]},{options.cores[1]}", "--samples", samples]
 

@@ -46,6 +46,7 @@ class Row(msgspec.Struct):
         benchmark, case, subject: what was measured of whom, for example "wakeup", "one core", "pyzmq ipc".
         unit: of median and p99.
         better: "lower" or "higher".
+        own: whether it is HORUS itself, in another mode or at another size.
         ratio: the median over the rounds of HORUS's median by this one's; None for HORUS itself.
         goal: what HORUS is to reach against this one.
         note: what to know about it; or why there is no figure.
@@ -56,6 +57,7 @@ class Row(msgspec.Struct):
     subject: str
     unit: str
     better: str
+    own: bool = False
     median: float | None = None
     p99: float | None = None
     samples: int = 0
@@ -78,7 +80,7 @@ class Row(msgspec.Struct):
     @property
     def ahead(self) -> bool:
         """Whether this one, a peer, is ahead of HORUS."""
-        if self.ratio is None or self.subject.startswith("HORUS"):
+        if self.ratio is None or self.own:
             return False
         return self.ratio > 1.0 if self.better == "lower" else self.ratio < 1.0
 
@@ -109,6 +111,7 @@ def rows_of(
     better: str = "lower",
     ours: str = "HORUS",
     scale: float = 1.0,
+    own: bool = False,
     goals: Mapping[str, Goal] | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> list[Row]:
@@ -119,11 +122,21 @@ def rows_of(
         series: what each participant measured.
         ours: who the others are compared with.
         scale: from the samples' unit to `unit`.
+        own: all of them are HORUS itself.
         goals, notes: per participant.
     """
     rows = []
     for name, found in series.items():
-        row = Row(benchmark, case, name, unit, better, goal=(goals or {}).get(name), note=(notes or {}).get(name, ""))
+        row = Row(
+            benchmark,
+            case,
+            name,
+            unit,
+            better,
+            own or name.startswith("HORUS"),
+            goal=(goals or {}).get(name),
+            note=(notes or {}).get(name, ""),
+        )
         rows.append(row)
         if found.missing:
             row.note = found.missing

@@ -45,7 +45,7 @@ def outputs() -> dict[str, Any]:
     from horus_cli.running import RunSummary
     from horus_core.checkup import Finding
     from horus_core.inject import InjectionResult
-    from horus_core.observer import GraphView, Measure, Message, NodeView, TopicView
+    from horus_core.observer import GraphView, NodeView, TopicView
     from horus_core.preview import GraphPreview
     from horus_core.recording.blackbox import Blackboxes
     from horus_core.recording.clean import CleanReport
@@ -55,7 +55,8 @@ def outputs() -> dict[str, Any]:
     from horus_core.recording.listing import Listing
     from horus_core.recording.repair import RepairReport
     from horus_core.recording.summary import SessionSummary
-    from horus_daemon.daemon_to_client import GraphInfo
+    from horus_core.tap import Measure, Message
+    from horus_daemon.daemon_to_client import DaemonStatus, GraphInfo
 
     return {
         "run": RunSummary,
@@ -79,6 +80,7 @@ def outputs() -> dict[str, Any]:
         "record merge": EditReport,
         "record repair": RepairReport,
         "record clean": CleanReport,
+        "daemon status": DaemonStatus,
         "ps": list[GraphInfo],
         "blackbox list": Blackboxes,
     }

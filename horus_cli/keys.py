@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _SEQUENCES = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"}
 _SEQUENCES.update({sequence.replace(b"[", b"O"): name for sequence, name in _SEQUENCES.items()})
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # SIGHUP: the terminal is gone, so end in order
+
+Handler = Callable[[int, FrameType | None], None]
 
 
 def can_read_keys() -> bool:
@@ -30,7 +32,7 @@ def single_keys() -> Iterator[int]:
     """Lets the terminal hand over keys one by one and without echo, until the block ends, however it ends.
 
     A signal that would end the process at once restores the terminal first, and SIGHUP then counts as SIGTERM; one that
-    somebody handles is left alone. For the main thread.
+    somebody handles is left alone. After Ctrl-Z and ``fg`` keys come one by one again. For the main thread.
 
     Yields:
         The descriptor to read from.
@@ -53,11 +55,16 @@ def single_keys() -> Iterator[int]:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    handled = [number for number in _ENDINGS if signal.getsignal(number) == signal.SIG_DFL]
+    def take(number: int = 0, frame: FrameType | None = None) -> None:
+        if can_read_keys():
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, changed)
+
+    wanted: dict[int, Handler] = {**dict.fromkeys(_ENDINGS, end), signal.SIGCONT: take}
+    handled = {number: handler for number, handler in wanted.items() if signal.getsignal(number) == signal.SIG_DFL}
     try:
-        for number in handled:
-            signal.signal(number, end)
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, changed)
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+        take()
         yield descriptor
     finally:
         restore()

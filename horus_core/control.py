@@ -32,6 +32,7 @@ NEVER = -1
     H_STOP_ASKED,  # a node: 1 + the tick in which it asked to end
     H_SUPERVISOR,  # pid
     H_EXTERNAL,  # counts messages from outside; their senders, under a lock
+    H_ADMITTED,  # counts the releases at which any of them were committed
     H_RECORDER,  # pid, 0 if there is none
     H_RECORDED_BYTES,  # the recorder: size of its files
     H_RECORDED_LOST,  # the recorder: messages that lanes had pushed out before it took them
@@ -42,7 +43,7 @@ NEVER = -1
     H_SAFE_MODE,  # 1 + the tick in which safe mode began
     H_ASKED,  # an order from outside, see `orders`; its giver, under a lock
     H_ANSWERED,  # the order that was carried out last
-) = range(20)
+) = range(21)
 HEADER_WORDS = 64
 STARTING, RUNNING, STOPPING, ENDED = range(4)
 RECORDER_WRITES, RECORDER_GAVE_UP = 1, 2

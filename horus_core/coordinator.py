@@ -19,6 +19,7 @@ import posix_ipc
 
 from horus_core.control import (
     FREE,
+    H_ADMITTED,
     H_EPOCH,
     H_EPOCH_MONOTONIC,
     H_EXTERNAL,
@@ -181,6 +182,7 @@ class ExternalLanes:
                 reader.set_visible(commit, head, tick, sent_in=tick)
                 fence()
                 control[row + L_COMMIT] = head
+        control[H_ADMITTED] += 1
 
 
 class Coordinator:

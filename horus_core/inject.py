@@ -71,13 +71,16 @@ def find_script(session: Session) -> Script:
     """
     recorded = Path(session.header.script)
     if recorded.is_file():
-        same = hashlib.sha256(recorded.read_bytes()).hexdigest() == session.header.script_sha256
-        return Script(recorded, "unchanged" if same else "changed")
+        return Script(recorded, "unchanged" if _is_as_recorded(recorded, session) else "changed")
     copy = session.folder / "source" / recorded.name
-    if recorded.name and copy.is_file():
+    if recorded.name and copy.is_file() and not copy.is_symlink():
         return Script(copy, "copy")
     where = f"; it was {recorded}" if recorded.name else ""
     raise RecordingMissing(f"{copy.parent} of the script behind session {session.name!r}", f"name a script{where}")
+
+
+def _is_as_recorded(script: Path, session: Session) -> bool:
+    return hashlib.sha256(script.read_bytes()).hexdigest() == session.header.script_sha256
 
 
 @dataclass
@@ -104,7 +107,10 @@ class Injection:
         if self.script.state == "changed":
             found.append(f"{self.script.path} has changed since {self.session.name} was recorded; it runs as it is now")
         elif self.script.state == "copy":
-            found.append(f"{self.session.header.script} is gone; the copy in the session runs: {self.script.path}")
+            changed = "" if _is_as_recorded(self.script.path, self.session) else ", which is not what was recorded"
+            found.append(
+                f"{self.session.header.script} is gone; the copy in the session runs{changed}: {self.script.path}"
+            )
         if self.left_out:
             found.append(f"neither replayed nor in the script, so left out: {', '.join(self.left_out)}")
         for node in self.scheduler.live_nodes:

@@ -72,9 +72,7 @@ class Inline:
         self.control = control = create_control(
             self.memory, self.layout, options.first_tick, plan.recording is not None
         )
-        since = round(options.first_tick * 1e9 / graph.tick_rate)
-        control[H_EPOCH_MONOTONIC] = time.monotonic_ns() - since
-        control[H_EPOCH] = self.epoch_ns = options.epoch_ns or time.time_ns() - since
+        self.epoch_ns = options.epoch_ns or time.time_ns()
         control[H_LOCKSTEP], control[H_SUPERVISOR] = 1, os.getpid()
         self._patterns = Patterns(graph, self.layout)
         self.tick = (
@@ -83,18 +81,21 @@ class Inline:
             else self._patterns.next(options.first_tick)
         )
         self._events = LaneWriter(self.memory, control, self.layout, self.layout.events, 256)
+        self._runners: list[NodeRunner] = []
+        for position in range(len(graph.nodes)):
+            self._start_node(position)
         if plan.recording is not None:
-            from horus_core.recording.recorder import Recorder
-
+            from horus_core.recording.recorder import Recorder  # takes a while, so it comes before time begins
+        since = round(options.first_tick * 1e9 / graph.tick_rate)
+        control[H_EPOCH_MONOTONIC] = time.monotonic_ns() - since
+        control[H_EPOCH] = self.epoch_ns = options.epoch_ns or time.time_ns() - since
+        if plan.recording is not None:
             plan.recording.keep_script()
             header = plan.recording.header(self.epoch_ns)
             self._recorder = Recorder(self.memory, control, self.layout, graph, plan.recording.targets, header)
             self.paths = [str(path) for path in self._recorder.paths]
         control[H_STATE] = RUNNING
         self.emit("start", nodes=[node.name for node in graph.nodes])
-        self._runners: list[NodeRunner] = []
-        for position in range(len(graph.nodes)):
-            self._start_node(position)
 
     def _start_node(self, position: int) -> None:
         from dataclasses import replace
@@ -132,6 +133,8 @@ class Inline:
                 log.write(line + "\n")
 
     def _wait_for_recorder(self) -> bool:
+        if self._recorder is None:  # in init
+            return False
         self._recorder.poll()
         return True
 

@@ -18,7 +18,8 @@ from horus_core import clock
 from horus_core.clock import TickClock
 from horus_core.control import (
     BUCKETS,
-    H_EXTERNAL,
+    H_ADMITTED,
+    H_EPOCH,
     H_STOP_ASKED,
     N_BACK,
     N_BUSY,
@@ -225,6 +226,7 @@ class NodeRunner:
     def _place(self, tick: int) -> None:
         """Before the first tick: skips what became visible before the tick that it would have run before this one."""
         self._placed = True
+        self.clock.epoch_ns = self._control[H_EPOCH]  # settled when every node was ready
         before = tick - 1 if self._restarted else self.schedule.last(tick - 1)
         for reader, lag in self._inputs:
             reader.start_at(before + 1 - lag)
@@ -242,8 +244,8 @@ class NodeRunner:
         heard = sum([reader.end for reader in trigger]) if trigger else 0
         for reader, lag in self._inputs:
             reader.open(tick - lag)
-        if control[H_EXTERNAL] != self._external_seen:
-            self._external_seen = control[H_EXTERNAL]
+        if control[H_ADMITTED] != self._external_seen:
+            self._external_seen = control[H_ADMITTED]
             for reader in self._external:
                 reader.open(tick)
         if trigger and not self.safe and heard == sum([reader.end for reader in trigger]):

@@ -186,6 +186,8 @@ class Supervisor:
             for position in range(len(graph.nodes)):
                 self._spawn(position, plan.options.first_tick)
             self._wait_until_ready()
+            if not self.epoch_ns:
+                self._set_epoch()
         except BaseException:
             self.stopping = True
             self.stop()
@@ -227,7 +229,6 @@ class Supervisor:
         self.coordinator = Coordinator(
             plan.graph, self.memory, control, self.layout, self, plan.options.lockstep, plan.options.first_tick
         )
-        self.coordinator.set_epoch(plan.options.first_tick, plan.options.epoch_ns or None)
 
     def _start_recorder(self) -> None:
         request = self.plan.recording
@@ -247,7 +248,7 @@ class Supervisor:
 
     @property
     def epoch_ns(self) -> int:
-        """When tick 0 was released, ns since 1970."""
+        """When tick 0 was released, ns since 1970; 0 before that is settled."""
         return int(self.control[H_EPOCH])
 
     def _spawn(self, position: int, tick: int, restarted: bool = False) -> None:
@@ -261,7 +262,7 @@ class Supervisor:
             graph=graph,
             position=position,
             callbacks=callbacks[position],
-            options=_with_epoch(plan.options, self.epoch_ns),
+            options=replace(plan.options, epoch_ns=plan.options.epoch_ns or self.epoch_ns or time.time_ns()),
             tick=tick,
             restarted=restarted,
             core=plan.placement.nodes[position],
@@ -283,10 +284,11 @@ class Supervisor:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not all(worker.ready for worker in self._workers) or (
-            self._recorder is not None and not self._recorder.paths
-        ):
+        while not all(worker.ready for worker in self._workers) or (self._recorder and not self._recorder.paths):
             self.housekeep(0.02)
+            loaded = self._recorder is None or self._recorder.loaded
+            if loaded and not self.epoch_ns and all(worker.ready for worker in self._workers):
+                self._set_epoch()
             for position, worker in enumerate(self._workers):
                 if worker.refusal is not None:
                     raise StartFailed(self.plan.graph.nodes[position].name, *worker.refusal)
@@ -299,6 +301,11 @@ class Supervisor:
                     f"its init has not returned after {START_SECONDS:g} s; make it shorter",
                     "",
                 )
+
+    def _set_epoch(self) -> None:
+        """Fixes the graph's time as late as can be: nodes and recorder wait only for it."""
+        options = self.plan.options
+        self.coordinator.set_epoch(options.first_tick, options.epoch_ns or None)
 
     def _announce(self) -> None:
         plan, graph = self.plan, self.plan.graph
@@ -659,7 +666,3 @@ class Supervisor:
             self.memory.let_go()
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, self._affinity)
-
-
-def _with_epoch(options: RunOptions, epoch_ns: int) -> RunOptions:
-    return replace(options, epoch_ns=epoch_ns)

@@ -29,7 +29,6 @@ from horus_daemon.wire import encode, read_answer, read_event
 
 TIMEOUT = 5.0
 START_SECONDS = 90.0  # for a graph whose nodes take their time to start
-STOP_SECONDS = 90.0  # for a daemon that ends its graphs first
 _POLL_SECONDS = 0.05
 _ALIVE_SECONDS = 0.25  # between two looks whether a daemon that has not answered lives
 _UPGRADE_SECONDS = 5.0  # for a daemon that is being started again
@@ -247,16 +246,3 @@ def _received(subscriber: zmq.Socket[bytes], before: Sequence[Event], timeout: f
                 yield read_event(data)
     finally:
         subscriber.close()
-
-
-def wait_until_gone(places: Places, seconds: float = STOP_SECONDS) -> None:
-    """Waits until the daemon has ended, and another one may start.
-
-    Raises:
-        DaemonSilent: it has not within `seconds`.
-    """
-    deadline = time.monotonic() + seconds
-    while answers(places.control):
-        if time.monotonic() > deadline:
-            raise DaemonSilent("stop", seconds)
-        time.sleep(_POLL_SECONDS)

@@ -24,8 +24,6 @@ from horus_daemon.sockets import Lock, Sockets
 from horus_daemon.wire import encode, one_line, package_version, read_request
 
 IDLE_SECONDS = 1.0  # between two looks while no graph runs
-LOOK_SECONDS = 0.1  # while one does
-START_SECONDS = 0.02  # while one starts
 _REQUESTS_AT_ONCE = 100
 
 
@@ -79,11 +77,9 @@ class Daemon:
         poller.register(wakeup, zmq.POLLIN)
         seconds = IDLE_SECONDS
         for graph in self._service.graphs.values():
+            seconds = min(seconds, graph.next_look())
             if graph.process is not None:
                 poller.register(graph.process.pidfd, zmq.POLLIN)
-                seconds = min(seconds, START_SECONDS if graph.state == "starting" else LOOK_SECONDS)
-            elif graph.start_at is not None:
-                seconds = min(seconds, max(0.0, graph.start_at - time.monotonic()))
         if self._notifier.watchdog is not None:
             seconds = min(seconds, self._notifier.watchdog / 4)
         poller.poll(max(1, round(seconds * 1000)))
@@ -111,7 +107,8 @@ class Daemon:
         self._sockets.publish(subject(event), encode(event))
 
     def _forward(self, graph: str, line: str) -> None:
-        print(f"<6>{graph}: {one_line(line)}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            print(f"<6>{graph}: {one_line(line)}", file=sys.stderr, flush=True)
 
     # Signals.
 

@@ -66,13 +66,16 @@ class Listener:
         self._since, self._looked = now, float("-inf")
         self.recent.clear()
 
+    def eager(self, now: float) -> bool:
+        """Whether its nodes may be ready at any moment."""
+        return not self.heard and now - self._since < _EAGER_SECONDS
+
     def listen(self, pid: int, now: float) -> None:
         """Passes on what has been said by the process `pid` since the last call."""
         if self.observer is not None and self.observer.ended:  # the script may run another graph
             self._pass_on_events()
             self._let_go()
-        eager = not self.heard and now - self._since < _EAGER_SECONDS
-        if self.observer is None and (eager or now - self._looked >= _SLOW_LOOK_SECONDS):
+        if self.observer is None and (self.eager(now) or now - self._looked >= _SLOW_LOOK_SECONDS):
             self._looked = now
             self._look(pid)
         self._pass_on_events()

@@ -13,9 +13,13 @@ def machine_is_stopping(user: bool, environ: Mapping[str, str] = os.environ) -> 
     """Whether systemd is on its way down.
 
     Args:
-        user: ask the user's systemd, not the system's.
+        user: ask the user's systemd too, not only the system's.
     """
-    command = ["systemctl", *(["--user"] if user else []), "is-system-running"]
+    return (user and _is_stopping(["--user"], environ)) or _is_stopping([], environ)
+
+
+def _is_stopping(which: list[str], environ: Mapping[str, str]) -> bool:
+    command = ["systemctl", *which, "is-system-running"]
     try:
         done = subprocess.run(
             command, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=_ASK_SECONDS, check=False

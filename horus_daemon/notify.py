@@ -84,9 +84,8 @@ class Notifier:
 
     def alive(self, now: float) -> None:
         """To be called often: tells the watchdog, twice in its time. `now` is in seconds."""
-        if self.watchdog is not None and now - self._fed >= self.watchdog / 2:
-            if self.send("WATCHDOG=1"):
-                self._fed = now
+        if self.watchdog is not None and now - self._fed >= self.watchdog / 2 and self.send("WATCHDOG=1"):
+            self._fed = now
 
     def close(self) -> None:
         """Closes the socket."""

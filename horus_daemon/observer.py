@@ -46,6 +46,7 @@ class Observer:
         if (self._control[H_MAGIC], self._control[H_VERSION]) != (MAGIC, VERSION):
             raise ValueError(f"its memory has layout {self._control[H_VERSION]}, this version of HORUS reads {VERSION}")
         self._reader = LaneReader(attached.memory, self._control, self._layout, self._layout.events, observe=True)
+        self._reader.follow()  # mapped now, what is said last can be read after its name has gone
         self._unreadable = self._dropped = 0
         self._last: dict[str, str] = {}
 

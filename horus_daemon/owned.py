@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -32,6 +33,10 @@ from horus_daemon.state import Entry
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0
 STEADY_SECONDS = 60.0  # who ran that long begins with the first back-off again
 STOP_SECONDS = 15.0  # to end in order, unless told otherwise
+LOOK_SECONDS, EAGER_LOOK_SECONDS = (
+    0.1,
+    0.02,
+)  # between two looks at one that runs, and at one that has just been started
 HELD_SECONDS = 5.0  # for a process of an earlier daemon to write down who it is
 
 
@@ -186,6 +191,13 @@ class OwnedGraph:
         if self.process is None and self.start_at is not None and now >= self.start_at:
             self._spawn(now)
         self._tell()
+
+    def next_look(self) -> float:
+        """Seconds until `step` is to be called again; sooner if the process ends."""
+        now = self._around.clock()
+        if self.process is not None:
+            return EAGER_LOOK_SECONDS if self._listener.eager(now) else LOOK_SECONDS
+        return math.inf if self.start_at is None else max(0.0, self.start_at - now)
 
     def _spawn(self, now: float) -> None:
         self.start_at = None

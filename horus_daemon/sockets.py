@@ -24,6 +24,7 @@ _FRAME_MOST = 16 * REQUEST_MOST  # bytes; a client that sends more in one frame 
 _REQUESTS_QUEUED = 100
 _EVENTS_QUEUED = 10_000  # per subscriber; one that is further behind loses events
 _LINGER_MS = 200
+_GREETINGS_AT_ONCE, _GREETING_MOST = 100, 100
 
 
 class Lock:
@@ -114,9 +115,9 @@ class Sockets:
         Subscriptions take effect one after the other, so who gets that knows that the earlier ones have.
         """
         with contextlib.suppress(zmq.Again):
-            while True:
+            for _ in range(_GREETINGS_AT_ONCE):
                 wanted = self.events.recv(zmq.NOBLOCK)
-                if wanted.startswith(b"\x01" + GREETING):
+                if wanted.startswith(b"\x01" + GREETING) and len(wanted) <= _GREETING_MOST:
                     self.publish(wanted[1:], b"")
 
     def publish(self, subject: bytes, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import shutil
 import subprocess
@@ -57,6 +58,7 @@ def reading(tick: int) -> float:
 def _recorded() -> Path:
     """A folder with the recordings of one run, and the script; made once."""
     folder = Path(tempfile.mkdtemp(prefix="horus-test-loop-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "main.py").write_text(SCRIPT)
     changes = {"HORUS_RECORDINGS": str(folder / "recordings"), "HORUS_RECORD": "base", "XDG_RUNTIME_DIR": str(folder)}
     subprocess.run(

@@ -138,7 +138,10 @@ def started(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ite
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            process.wait(PATIENCE) if process.stdout is not None and process.stdout.closed else process.communicate(timeout=PATIENCE)
+            if process.stdout is not None and process.stdout.closed:
+                process.wait(PATIENCE)
+            else:
+                process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

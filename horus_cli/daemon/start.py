@@ -11,7 +11,7 @@ def command() -> None:
 
     It starts the graphs that should be running. To have it from boot on, let systemd start it: see docs/daemon.md.
     """
-    from horus_daemon.start import start_daemon
+    from horus_daemon.background import start_daemon
 
     status = start_daemon()
     running = sum(state in ("starting", "running") for state in status.graphs.values())

@@ -12,11 +12,9 @@ from horus_cli.daemons import connected, system_option
 @system_option
 def command(graphs: bool, system: bool | None) -> None:
     """End the daemon. Its graphs go on, and the next daemon takes them over."""
-    from horus_daemon.client import wait_until_gone
+    from horus_daemon.background import stop_daemon
 
     with connected(system) as daemon:
-        status = daemon.status()
-        daemon.shutdown(graphs)
-        wait_until_gone(daemon.places)
+        status = stop_daemon(daemon, graphs)
     running = sum(state in ("starting", "running") for state in status.graphs.values())
     click.echo("horusd has ended" + (f"; {running} graphs go on without it" if running and not graphs else ""))

@@ -82,7 +82,9 @@ def command(
         scheduler.set_replay_override(*split_override(found, text, injection.replayed))
     remark(found, last)
     if first > found.graph.first_tick:
-        show.complain(f"the live nodes start in tick {first} and remember nothing: what earlier ticks left in them is missing")
+        show.complain(
+            f"the live nodes start in tick {first} and remember nothing: what earlier ticks left in them is missing"
+        )
     for line in injection.remarks():
         show.complain(show.one_line(line))
     player = Player(found.name, first, found.graph.tick_rate, 1.0 if speed is None else speed, quiet=as_json)

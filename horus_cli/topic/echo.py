@@ -24,7 +24,7 @@ def command(
     """
     from msgspec.structs import replace
 
-    from horus_core.observer import Tap
+    from horus_core.tap import Tap
     from horus_core.topic import find_graph
 
     tap = Tap(find_graph(graph), topic, latest)

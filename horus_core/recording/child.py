@@ -27,6 +27,7 @@ class RecorderChild:
         emit: writes an event into the recording.
 
     Attributes:
+        loaded: whether it waits only for the graph's time to be settled.
         paths: the files of the current part; empty before the recorder is ready.
     """
 
@@ -35,6 +36,7 @@ class RecorderChild:
     ) -> None:
         self._name, self._boot, self._tell, self._emit = name, boot, tell, emit
         self.paths: list[str] = []
+        self.loaded = False
         self._child: Child | None = None
         self._closed = False
         self._deaths: list[float] = []
@@ -66,7 +68,9 @@ class RecorderChild:
         child = self._child
         if child is not None and not ready.isdisjoint((child.reports, child.pidfd)):
             for kind, *facts in child.read_reports():
-                if kind == "ready":
+                if kind == "loaded":
+                    self.loaded = True
+                elif kind == "ready":
                     self.paths = list(facts[0])
                 elif kind == "closed":
                     self._closed = True

@@ -8,7 +8,8 @@ import pyarrow as pa
 from horus_core.recording.body import KINDS, Names
 from horus_core.recording.content import FileContent
 from horus_core.recording.format import STATUSES, Header
-from horus_core.recording.frames import BATCH, PREFIX, Frame, decompressed_size, walk
+from horus_core.recording.frames import PREFIX, Frame, decompressed_size, walk
+from horus_core.recording.metadata import BATCH
 from horus_core.recording.preamble import PROBLEMS
 
 LARGEST_BATCH = 512 << 20  # bytes that a compressed batch may take in memory: more than a recorder ever holds

@@ -18,7 +18,8 @@ from horus_core.recording.body import KINDS, Body, Names
 from horus_core.recording.content import FileContent
 from horus_core.recording.dictionaries import LARGEST_BATCH, likely_names
 from horus_core.recording.format import BatchMark, Header, unsealed
-from horus_core.recording.frames import BATCH, DICTIONARY, PREFIX, SCHEMA, Frame, Gap, decompressed_size, walk
+from horus_core.recording.frames import PREFIX, Frame, Gap, decompressed_size, walk
+from horus_core.recording.metadata import BATCH, DICTIONARY, SCHEMA
 from horus_core.recording.preamble import (
     PROBLEMS,
     batches_listed,
@@ -256,5 +257,5 @@ def _belongs_before_batches(item: Frame | Gap) -> bool:
 def _seal(frame: Frame) -> BatchMark | None:
     try:
         return msgspec.json.decode(unsealed(frame.metadata), type=BatchMark)
-    except (KeyError, ValueError):
+    except PROBLEMS:
         return None

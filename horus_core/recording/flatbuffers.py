@@ -31,28 +31,20 @@ def indirect(buffer: bytes, at: int) -> int:
     return place
 
 
-def string(buffer: bytes, at: int) -> bytes:
-    """The string at `at`."""
-    start = at + UINT32.size
-    stop = start + UINT32.unpack_from(buffer, at)[0]
-    if stop > len(buffer):
-        raise ValueError("a string beyond its buffer")
-    return buffer[start:stop]
-
-
-def numbers(buffer: bytes, at: int, width: int) -> tuple[int, ...]:
-    """The int64 numbers of the vector of structs at `at`, each of `width` numbers."""
-    count = UINT32.unpack_from(buffer, at)[0] * width
-    if count * INT64.size > len(buffer):
-        raise ValueError("a vector beyond its buffer")
-    return struct.unpack_from(f"<{count}q", buffer, at + UINT32.size)
-
-
-def key_values(buffer: bytes, vector: int) -> dict[bytes, bytes]:
-    """Keys and values of a vector of Arrow's KeyValue tables; the first 64."""
+def pairs(buffer: bytes, vector: int) -> dict[bytes, tuple[int, int]]:
+    """The keys of a vector of Arrow's KeyValue tables, and where their values stand; the first 64."""
     found = {}
     for index in range(min(UINT32.unpack_from(buffer, vector)[0], _MOST_PAIRS)):
         key, value = fields(buffer, indirect(buffer, vector + 4 + 4 * index), 2)
         if key and value:
-            found[string(buffer, indirect(buffer, key))] = string(buffer, indirect(buffer, value))
+            start, stop = _string(buffer, indirect(buffer, key))
+            found[buffer[start:stop]] = _string(buffer, indirect(buffer, value))
     return found
+
+
+def _string(buffer: bytes, at: int) -> tuple[int, int]:
+    start = at + UINT32.size
+    stop = start + int(UINT32.unpack_from(buffer, at)[0])
+    if stop > len(buffer):
+        raise ValueError("a string beyond its buffer")
+    return start, stop

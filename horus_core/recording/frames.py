@@ -19,16 +19,14 @@ import msgspec
 import numpy as np
 
 from horus_core.recording.content import FileContent
-from horus_core.recording.flatbuffers import INT64, UINT32, fields, indirect, key_values, numbers
+from horus_core.recording.metadata import BATCH, DICTIONARY, SCHEMA, Form, Forms
 
 PREFIX = 8  # the magic and its padding
-SCHEMA, DICTIONARY, BATCH = 1, 2, 3
 _CONTINUATION = 0xFFFFFFFF
 _HEAD = struct.Struct("<Ii")
 _SEARCH_STEP = 1 << 20
 _LARGEST_METADATA = 64 << 20
 _LARGEST_PADDING = 64
-_CODECS = ("lz4", "zstd")
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -78,9 +76,9 @@ def walk(content: FileContent, stop: int, is_intact: Callable[[Frame], bool] | N
             it is not, its length may be wrong, and frames that it seems to hold are looked for.
     """
     end = stop - _HEAD.size if ends_before(content, stop) else stop
-    place = PREFIX
+    place, forms = PREFIX, Forms()
     while place < end:
-        frame = read_frame(content, place, end)
+        frame = read_frame(content, place, end, forms)
         if frame is not None and (_is_followed(content, frame, end) or is_intact is None or is_intact(frame)):
             yield frame
             place = frame.stop
@@ -98,8 +96,15 @@ def _is_followed(content: FileContent, frame: Frame, end: int) -> bool:
     return frame.stop == end or content.read(frame.stop, frame.stop + 4) == _HEAD.pack(_CONTINUATION, 0)[:4]
 
 
-def read_frame(content: FileContent, place: int, stop: int) -> Frame | None:
-    """The frame at `place`, or None where there is none that is whole before `stop`."""
+def read_frame(content: FileContent, place: int, stop: int, forms: Forms | None = None) -> Frame | None:
+    """The frame at `place`, or None where there is none that is whole before `stop`.
+
+    Args:
+        content: the file.
+        place: where the frame starts.
+        stop: where it must have ended.
+        forms: forms of metadata that were met before; new ones are added.
+    """
     start = place + _HEAD.size
     head = content.read(place, start)
     if len(head) < _HEAD.size:
@@ -107,36 +112,26 @@ def read_frame(content: FileContent, place: int, stop: int) -> Frame | None:
     mark, length = _HEAD.unpack(head)
     if mark != _CONTINUATION or not 0 < length <= min(stop - start, _LARGEST_METADATA):
         return None
+    metadata = bytes(content.read(start, start + length))
     try:
-        return _parse(bytes(content.read(start, start + length)), place, start + length, stop)
+        form = forms.of(metadata) if forms is not None else Form(metadata)
+        return _frame(form, metadata, place, start + length, stop)
     except (struct.error, IndexError, ValueError):
         return None
 
 
-def _parse(metadata: bytes, place: int, body: int, stop: int) -> Frame | None:
-    _, kind_at, header_at, size_at, custom_at = fields(metadata, UINT32.unpack_from(metadata, 0)[0], 5)
-    kind = metadata[kind_at] if kind_at else 0
-    size = INT64.unpack_from(metadata, size_at)[0] if size_at else 0
-    if kind not in (SCHEMA, DICTIONARY, BATCH) or not header_at or not 0 <= size <= stop - body or size % 8 or body % 8:
+def _frame(form: Form, metadata: bytes, place: int, body: int, stop: int) -> Frame | None:
+    size = form.body_size(metadata)
+    if form.kind not in (SCHEMA, DICTIONARY, BATCH) or not 0 <= size <= stop - body or size % 8 or body % 8:
         return None
-    if kind == SCHEMA:
-        return Frame(kind, place, body, body + size)
-    table = indirect(metadata, header_at)
-    if kind == DICTIONARY:
-        table = indirect(metadata, fields(metadata, table, 2)[1])
-    rows_at, _, buffers_at, compression_at = fields(metadata, table, 4)
-    buffers = numbers(metadata, indirect(metadata, buffers_at), 2) if buffers_at else ()
+    if form.kind == SCHEMA:
+        return Frame(SCHEMA, place, body, body + size)
+    buffers = form.buffers(metadata)
     if not 0 <= size - _extent(buffers) < _LARGEST_PADDING:
         return None  # the size of a damaged frame would hide the frames behind it
-    rows = INT64.unpack_from(metadata, rows_at)[0] if rows_at else 0
-    custom = key_values(metadata, indirect(metadata, custom_at)) if custom_at else {}
-    codec = _codec(metadata, indirect(metadata, compression_at)) if compression_at else ""
-    return Frame(kind, place, body, body + size, rows, buffers, codec, custom)
-
-
-def _codec(metadata: bytes, table: int) -> str:
-    at = fields(metadata, table, 1)[0]
-    return _CODECS[metadata[at] if at else 0]
+    return Frame(
+        form.kind, place, body, body + size, form.rows(metadata), buffers, form.codec, form.custom_metadata(metadata)
+    )
 
 
 def _extent(buffers: tuple[int, ...]) -> int:
@@ -166,6 +161,6 @@ def decompressed_size(frame: Frame, body: memoryview) -> int:
         return 0
     total = 0
     for offset, size in zip(frame.buffers[::2], frame.buffers[1::2], strict=True):
-        if size >= INT64.size:
-            total += max(INT64.unpack_from(body, offset)[0], size)
+        if size >= 8:
+            total += max(int.from_bytes(body[offset : offset + 8], "little", signed=True), size)
     return total

@@ -75,8 +75,8 @@ class Slot(msgspec.Struct, frozen=True):
         strides = (matrix.strides[0], *self.strides)
         found: np.ndarray = np.ndarray((len(matrix), *self.shape), self.dtype, matrix, self.at, strides)
         if self.kind == "bool":
-            found = found == 0xC3
-            return found
+            flags: np.ndarray = found == 0xC3
+            return flags
         if self.kind in ("number", "fixint") and found.dtype.kind in "iu":
             return found.astype(np.uint64 if found.dtype.itemsize == _WORD and found.dtype.kind == "u" else np.int64)
         return found.astype(found.dtype.newbyteorder("="))

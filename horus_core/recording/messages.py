@@ -13,7 +13,7 @@ from horus_core.recording.names import file_stem
 from horus_core.recording.reader import Session
 
 BLOCK_ROWS = 1 << 16
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 _FIXED = {"tick": np.int64, "sequence": np.int64, "time": np.int64, "topic": np.int16, "encoding": np.uint8}
 
 

@@ -13,11 +13,13 @@ from horus_core.errors import NotARecording, RecordingDamaged, RecordingTooNew
 from horus_core.recording.body import KINDS
 from horus_core.recording.content import FileContent
 from horus_core.recording.format import FORMAT, Header, unsealed
-from horus_core.recording.frames import PREFIX, SCHEMA, ends_before, read_frame
+from horus_core.recording.frames import PREFIX, ends_before, read_frame
+from horus_core.recording.metadata import SCHEMA
 
 MAGIC = b"ARROW1"
-PROBLEMS = (  # what pyarrow and struct raise on bytes that make no sense
+PROBLEMS = (  # what pyarrow, msgspec and struct raise on bytes that make no sense
     pa.ArrowException,
+    msgspec.MsgspecError,
     struct.error,
     OSError,
     ValueError,

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
-from horus_core.control import ENDED, H_RECORDER_STATE, H_STATE, RECORDER_WRITES, Layout, open_control
+from horus_core.control import ENDED, H_EPOCH, H_RECORDER_STATE, H_STATE, RECORDER_WRITES, Layout, open_control
 from horus_core.graph import Graph
 from horus_core.memory import SharedMemory
 from horus_core.process import enter_child, pin
@@ -20,6 +21,7 @@ from horus_core.recording.request import RecorderBoot
 from horus_core.shipping import load
 
 POLL_SECONDS = 0.01
+_EPOCH_SECONDS = 0.001
 _ORPHANED_SECONDS = 0.3  # what the workers of a killed supervisor are given to be gone
 
 
@@ -34,8 +36,14 @@ def main() -> None:
     control = open_control(memory)
     if boot.cores:
         pin(boot.cores)
+    report("loaded")
+    while not control[H_EPOCH]:  # the headers say when tick 0 was
+        if os.getppid() != parent or control[H_STATE] == ENDED:
+            os._exit(0)
+        time.sleep(_EPOCH_SECONDS)
     try:
         header = msgspec.json.decode(boot.header, type=Header)
+        header = replace(header, graph=replace(header.graph, epoch_ns=int(control[H_EPOCH])))
         targets = [(Path(folder), options) for folder, options in boot.targets]
         recorder = Recorder(memory, control, Layout.of(graph), graph, targets, header)
     except (OSError, ValueError) as problem:

@@ -15,7 +15,8 @@ import pytest
 import zmq
 
 from horus_core.recording.reader import Session
-from horus_daemon.client import Client, wait_until_gone
+from horus_daemon.background import stop_daemon
+from horus_daemon.client import Client
 from horus_daemon.client_to_daemon import PROTOCOL, Status
 from horus_daemon.daemon_to_client import DaemonStatus, Done, Refused
 from horus_daemon.errors import DaemonForbidden, DaemonNotRunning, DaemonRefused, DaemonSilent, GraphFailed
@@ -129,7 +130,7 @@ def test_one_whose_node_fails_tells_which_and_why(daemon: Horusd, tmp_path: Path
             if horus.tick() == 5:
                 raise ValueError("no reading")
 
-        horus.run(horus.Node(name="sensor", tick=tick, rate=100), tick_rate=100)
+        horus.run(horus.Node(name="sensor", tick=tick, rate=100), tick_rate=100, deterministic=True)
     """
     daemon.client.up(daemon.spec(robot(tmp_path, source), restart="no"))
     graph = daemon.state_of("robot", "failed")
@@ -437,8 +438,8 @@ def test_a_daemon_of_another_version_is_noticed() -> None:
 
 
 def test_a_program_waits_until_a_daemon_is_gone(daemon: Horusd) -> None:
-    daemon.client.shutdown()
-    wait_until_gone(daemon.places, 10)
+    status = stop_daemon(daemon.client, seconds=10)
+    assert not alive(status.pid)
     assert daemon.ended() == 0
     daemon.start()
 

@@ -29,8 +29,9 @@ class Pose:
 
 
 PLAIN: list[Any] = [
-    None, True, False, 0, -1, 2**63 - 1, -(2**63), 2**64 - 1, 0.1, -0.0, 5e-324, math.inf, -math.inf, math.nan, "", "größe 左 😀", b"",
-    b"\x00\xff" * 100, [], {}, [[[[]]]], {"a": {"b": [1, {"c": None}]}}, {1: "int", "1": "str"}, list(range(1000)), "x" * 200_000,
+    None, True, False, 0, -1, 2**63 - 1, -(2**63), 2**64 - 1, 0.1, -0.0, 5e-324, math.inf, -math.inf, math.nan,
+    "", "größe 左 😀", "x" * 200_000, b"", b"\x00\xff" * 100,
+    [], {}, [[[[]]]], {"a": {"b": [1, {"c": None}]}}, {1: "int", "1": "str"}, list(range(1000)),
 ]  # fmt: skip
 
 ARRAYS: list[np.ndarray | np.generic] = [

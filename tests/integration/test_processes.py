@@ -195,8 +195,12 @@ def test_two_graphs_of_the_same_names_at_once_do_not_meet(tmp_path: Path, record
         from horus import Node, Scheduler
         mine = int(sys.argv[1])
         scheduler = Scheduler(tick_rate=200, recording=f"graph{mine}", name="robot")
-        scheduler.add(Node(name="sensor", tick=lambda node: node.send("reading", [mine, horus.tick()]), pubs="reading", rate=200))
-        scheduler.add(Node(name="controller", tick=lambda node: node.send("cmd", node.recv_all("reading")), subs="reading", pubs="cmd", rate=200))
+        def sense(node):
+            node.send("reading", [mine, horus.tick()])
+        def control(node):
+            node.send("cmd", node.recv_all("reading"))
+        scheduler.add(Node(name="sensor", tick=sense, pubs="reading", rate=200))
+        scheduler.add(Node(name="controller", tick=control, subs="reading", pubs="cmd", rate=200))
         scheduler.run(duration=1.5)
         """,
     )

@@ -87,7 +87,8 @@ def test_nodes_may_be_any_kind_of_callable_of_the_script(tmp_path: Path, recordi
 
         def listener(node):
             command, pose = node.recv("cmd"), node.recv("pose")
-            node.send("typed", [type(command) is CmdVel, command.linear, command.angular, isinstance(pose, Pose), pose.x, pose.tags])
+            kinds = [type(command) is CmdVel, type(pose) is Pose]
+            node.send("typed", [*kinds, command.linear, command.angular, pose.x, pose.tags])
             print("printed", file=out)
             log.debug("not shown")
 
@@ -123,7 +124,7 @@ def test_nodes_may_be_any_kind_of_callable_of_the_script(tmp_path: Path, recordi
         "super": ["base"] * 3,
         "partial": [0, 5, 10],
         "async": [0, 1, 2],
-        "listener": [[True, tick * 2.0, -1.0, True, 0.5, ["a"]] for tick in range(3)],
+        "listener": [[True, True, tick * 2.0, -1.0, 0.5, ["a"]] for tick in range(3)],
     }
     assert {name: [value for _, value in values(files, name)] for name in expected} == expected
 
@@ -134,7 +135,12 @@ def test_modules_beside_the_script_are_found_in_every_process(tmp_path: Path, re
     elsewhere.mkdir()
     write_script(
         project,
-        "TABLE = [1, 2, 3]\nloaded = []\ndef tick(node):\n    from parts.deep import inner\n    node.send('t', inner.value())\n",
+        """
+        TABLE = [1, 2, 3]
+        def tick(node):
+            from parts.deep import inner
+            node.send("t", inner.value())
+        """,
         "sensors.py",
     )
     write_script(project / "parts", "", "__init__.py")
@@ -149,11 +155,13 @@ def test_modules_beside_the_script_are_found_in_every_process(tmp_path: Path, re
         from messages import Reading
         import horus
         from horus import Node
+        def listen(node):
+            node.send("seen", type(node.recv("r")).__module__)
         os.chdir(sys.argv[1])
         horus.run(
             Node(name="module", tick=sensors.tick, pubs="t", rate=10),
             Node(name="typed", tick=lambda node: node.send("r", Reading(4)), pubs={"r": Reading}, rate=10),
-            Node(name="ear", tick=lambda node: node.send("seen", type(node.recv("r")).__module__), subs={"r": Reading}, pubs="seen", rate=10),
+            Node(name="ear", tick=listen, subs={"r": Reading}, pubs="seen", rate=10),
             duration=0.2, tick_rate=10, deterministic=True, pace=False, recording="modules",
         )
         """,
@@ -208,20 +216,23 @@ def test_several_runs_in_one_script_each_have_their_recording(tmp_path: Path, re
         assert values(files_of(recordings, Path(path).parent.name), "n") == [(0, 0), (1, 1)]
 
 
-def test_a_script_that_ends_without_stopping_leaves_nothing_behind(tmp_path: Path, recordings: Path) -> None:
+def test_a_script_that_ends_without_stopping_ends_its_graph_in_order(tmp_path: Path, recordings: Path) -> None:
     script = write_script(
         tmp_path,
         """
         import horus
         from horus import Node, Scheduler
         scheduler = Scheduler(tick_rate=10, deterministic=True, recording="left")
-        scheduler.add(Node(name="n", tick=lambda node: node.send("t", horus.tick()), pubs="t", rate=10))
+        node = Node(name="n", tick=lambda node: node.send("t", horus.tick()), shutdown=lambda: print("down"), pubs="t", rate=10)
+        scheduler.add(node)
         for _ in range(3):
             scheduler.tick_once()
         """,
     )
     done = run(script)
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout == "[n] down\n"
     path = file_of(files_of(recordings, "left"), "n")
     wait_until(lambda: Path(path).read_bytes().endswith(b"ARROW1"), what="the recorder's end")
     assert values([path], "n") == [(0, 0), (1, 1), (2, 2)]
@@ -244,7 +255,12 @@ def test_a_node_that_fails_ends_the_script_with_an_error_that_says_where(
 ) -> None:
     script = write_script(
         tmp_path,
-        f"import horus\ndef tick(node):\n    {body}\nhorus.run(horus.Node(name='bad', tick=tick, rate=10), duration=1, tick_rate=10)\n",
+        f"""
+        import horus
+        def tick(node):
+            {body}
+        horus.run(horus.Node(name="bad", tick=tick, rate=10), duration=1, tick_rate=10)
+        """,
     )
     done = run(script)
     assert done.returncode == code

@@ -28,7 +28,7 @@ from horus_core.recording.windows import windows
 
 __all__ = ["ExportReport", "ExportedFile", "export"]
 
-_HELD_BYTES = 32 << 20  # payload of all nodes together that is held at once
+_HELD_BYTES = 8 << 20  # payload of all nodes together that is held at once
 _LONGEST_NAME = 200  # bytes of a topic's name that go into a file's name
 
 

@@ -9,7 +9,16 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from horus_core.recording.export.kinds import JSON, NOTHING, Kind, ListOf, arrow_type, kind_of_all, kind_of_array
+from horus_core.recording.export.kinds import (
+    JSON,
+    NOTHING,
+    Kind,
+    ListOf,
+    StructOf,
+    arrow_type,
+    kind_of_all,
+    kind_of_array,
+)
 
 Values = Any  # a NumPy array of numbers, a pyarrow array of texts or bytes, or a list of anything: one item per row
 
@@ -33,12 +42,8 @@ def arrow_column(values: Values, kind: Kind) -> pa.Array:
         return _from_array(values, kind)
     if not isinstance(values, list):
         return values.cast(arrow_type(kind))
-    if isinstance(kind, ListOf):
-        arrays = _from_arrays(values, kind)
-        return arrays if arrays is not None else pa.array([_listed(each) for each in values], type=arrow_type(kind))
-    if kind in ("float32", "float64"):
-        return pa.array([None if each is None else float(each) for each in values], type=arrow_type(kind))
-    return pa.array([_listed(each) for each in values], type=arrow_type(kind))
+    arrays = _from_arrays(values, kind) if isinstance(kind, ListOf) else None
+    return arrays if arrays is not None else pa.array([_fitted(each, kind) for each in values], type=arrow_type(kind))
 
 
 def json_text(value: Any) -> str | None:
@@ -62,20 +67,25 @@ def _plain(values: Values) -> list[Any]:
     return found
 
 
-def _listed(value: Any) -> Any:
-    """A value without NumPy's types in it, at any depth."""
+def _fitted(value: Any, kind: Kind) -> Any:
+    """A value as pyarrow takes it for a column of that kind, which holds it."""
+    if value is None:
+        return None
     if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    if isinstance(value, list):
-        return [_listed(each) for each in value]
-    if isinstance(value, dict):
-        return {str(key): _listed(each) for key, each in value.items()}
-    return value
+        value = value.tolist()
+    if isinstance(kind, ListOf):
+        return [_fitted(each, kind.item) for each in value]
+    if isinstance(kind, StructOf):
+        return {str(key): _fitted(each, kind.fields[str(key)]) for key, each in value.items()}
+    if kind == JSON:
+        return json_text(value)
+    return float(value) if kind in ("float32", "float64") else value
 
 
 def _from_array(array: np.ndarray, kind: Kind) -> pa.Array:
     leaf, lengths = kind, array.shape[1:]
-    while isinstance(leaf, ListOf):
+    for _ in lengths:
+        assert isinstance(leaf, ListOf)
         leaf = leaf.item
     found = _numbers(array.reshape(-1), leaf)
     for depth in range(len(lengths) - 1, -1, -1):

@@ -36,6 +36,7 @@ def copied(main: Path, recordings: Path, tmp_path: Path, text: str | None) -> Pa
 
 
 def test_the_unchanged_node_sends_what_was_recorded(main: Path, recordings: Path) -> None:
+    (recordings / ".injected-4194305").mkdir()  # left by a process that was killed; no process has such a number
     result = inject("--nodes", "sensor")
     assert result.out.startswith("[controller] controlling\n")
     assert "live:     controller of" in result.out
@@ -81,6 +82,11 @@ def test_a_script_that_is_gone_is_replaced_by_the_copy_in_the_session(
     result = inject("--nodes", "sensor")
     assert f"{path} is gone; the copy in the session runs" in result.err
     assert "the live nodes sent what was recorded" in result.out
+    (copy,) = (recordings / "base" / "source").iterdir()
+    copy.write_text(BOLDER)
+    result = inject("--nodes", "sensor")
+    assert "the copy in the session runs, which is not what was recorded" in result.err
+    assert "different from tick 1 on" in result.out
 
 
 def test_without_any_script_one_must_be_named(main: Path, recordings: Path, tmp_path: Path) -> None:

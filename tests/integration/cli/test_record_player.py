@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests.control_loop import SCRIPT, recorded
-from tests.horus_command import COMMAND, PATIENCE, environment, horus, script
+from tests.horus_command import COMMAND, PATIENCE, environment, horus, script, wait_for
 
 RIGHT, UP, DOWN = "\x1b[C", "\x1b[A", "\x1b[B"
 
@@ -103,6 +103,19 @@ def test_the_terminal_is_as_before(how: str, code: int) -> None:
         assert ended(child) == code
     if how == "SIGQUIT":  # it had no time to remove its memory
         horus("clean", "--shm")
+
+
+def test_keys_work_again_after_the_shell_had_the_terminal() -> None:
+    with person("replay", "base", "--speed", "0.05") as child:
+        child.expect("tick ")
+        taken = termios.tcgetattr(child.child_fd)
+        child.kill(signal.SIGSTOP)
+        cooked = [*taken[:3], taken[3] | termios.ECHO | termios.ICANON, *taken[4:]]
+        termios.tcsetattr(child.child_fd, termios.TCSADRAIN, cooked)
+        child.kill(signal.SIGCONT)
+        wait_for(lambda: modes(child) == taken[3], "single keys")
+        press(child, "q", "replayed base")
+        assert ended(child) == 0
 
 
 def test_the_terminal_is_as_before_when_a_live_node_does_not_start(tmp_path: Path) -> None:

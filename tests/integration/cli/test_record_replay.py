@@ -14,7 +14,7 @@ from horus_cli.record.replay import ReplayResult
 from horus_core.recording.playback import playback
 from horus_core.recording.reader import Session
 from tests.control_loop import TICKS, reading, recorded
-from tests.horus_command import Here, horus, refused, started
+from tests.horus_command import Here, horus, started
 from tests.recordings import Recording
 
 
@@ -23,10 +23,11 @@ def session(recordings: Path) -> None:
     recorded(recordings)
 
 
-def echoed(*arguments: str) -> list[tuple[int, str, object]]:
+def echoed(here: Here, *arguments: str) -> list[tuple[int, str, object]]:
     """Tick, topic and value of each line."""
     lines = [
-        line.split("  ", 2) for line in horus("record", "replay", "base", "--speed", "0", *arguments).out.splitlines()
+        line.split("  ", 2)
+        for line in here.horus("record", "replay", "base", "--speed", "0", *arguments).out.splitlines()
     ]
     return [(int(tick), topic, json.loads(value)) for tick, topic, value in lines]
 
@@ -42,13 +43,15 @@ def test_a_range_and_a_speed() -> None:
     assert said.startswith("replayed base: ticks 100 to 149 in ")
 
 
-def test_values_are_echoed_with_their_ticks() -> None:
-    found = echoed("--echo", "sensor.reading", "--start-tick", "3", "--stop-tick", "6")
+def test_values_are_echoed_with_their_ticks(here: Here) -> None:
+    found = echoed(here, "--echo", "sensor.reading", "--start-tick", "3", "--stop-tick", "6")
     assert found == [(tick, "sensor.reading", {"value": reading(tick), "tick": tick}) for tick in range(3, 7)]
 
 
-def test_values_are_echoed_as_json_lines() -> None:
-    lines = horus("record", "replay", "base", "--speed", "0", "--stop-tick", "1", "--echo", "ctrl.cmd", "--json").out
+def test_values_are_echoed_as_json_lines(here: Here) -> None:
+    lines = here.horus(
+        "record", "replay", "base", "--speed", "0", "--stop-tick", "1", "--echo", "ctrl.cmd", "--json"
+    ).out
     first, second = (json.loads(line) for line in lines.splitlines())
     assert (first["tick"], first["node"], first["topic"], first["value"]) == (
         0,
@@ -59,10 +62,10 @@ def test_values_are_echoed_as_json_lines() -> None:
     assert second["tick"] == 1
 
 
-def test_overrides_replace_what_was_sent_and_what_is_echoed(recordings: Path) -> None:
+def test_overrides_replace_what_was_sent_and_what_is_echoed(recordings: Path, here: Here) -> None:
     overrides = ["--override", 'sensor.sensor.reading={"value": 5}', "--override", "controller.ctrl.cmd=hex:00ff"]
     found = echoed(
-        *overrides, "--stop-tick", "1", "--record", "what-if", "--echo", "sensor.reading", "--echo", "ctrl.cmd"
+        here, *overrides, "--stop-tick", "1", "--record", "what-if", "--echo", "sensor.reading", "--echo", "ctrl.cmd"
     )
     assert sorted(found, key=str) == [
         (0, "ctrl.cmd", "hex:00ff"),
@@ -110,30 +113,30 @@ def test_an_override_that_cannot_be_is_refused(override: str, said: str, here: H
     assert said in here.refused("record", "replay", "base", "--override", override)
 
 
-def test_names_with_dots_and_equals_signs_are_told_apart_by_what_was_recorded(recordings: Path) -> None:
+def test_names_with_dots_and_equals_signs_are_told_apart_by_what_was_recorded(recordings: Path, here: Here) -> None:
     made = Recording({"arm": ["left=x"], "arm.left": ["cmd"]}, last_tick=0)
     made.add("arm", "left=x", [1]).add("arm.left", "cmd", [2]).write(recordings / "arms")
     line = ["record", "replay", "arms", "--speed", "0", "--echo", "left=x,cmd"]
-    said = horus(*line, "--override", "arm.left=x=10", "--override", "arm.left.cmd=20").out.splitlines()
+    said = here.horus(*line, "--override", "arm.left=x=10", "--override", "arm.left.cmd=20").out.splitlines()
     assert sorted(said) == ["0  cmd  20", "0  left=x  10"]
 
 
-def test_only_some_topics_are_replayed(recordings: Path) -> None:
-    horus("record", "replay", "base", "--speed", "0", "--topics", "ctrl.cmd", "--record", "less")
+def test_only_some_topics_are_replayed(recordings: Path, here: Here) -> None:
+    here.horus("record", "replay", "base", "--speed", "0", "--topics", "ctrl.cmd", "--record", "less")
     less, base = Session(recordings / "less"), Session(recordings / "base")
     assert [topic.name for node in less.nodes.values() for topic in node.pubs] == ["ctrl.cmd"]
     assert less.last_tick() == base.last_tick()
-    horus("record", "diff", "base", "less", "--topics", "ctrl.cmd", code=0)
-    assert "did you mean 'ctrl.cmd'" in refused("record", "replay", "base", "--topics", "ctrl.cnd")
+    here.horus("record", "diff", "base", "less", "--topics", "ctrl.cmd", code=0)
+    assert "did you mean 'ctrl.cmd'" in here.refused("record", "replay", "base", "--topics", "ctrl.cnd")
 
 
-def test_a_replay_can_be_recorded_and_is_the_same(recordings: Path) -> None:
-    said = horus("record", "replay", "base", "--speed", "0", "--record", "again").out
+def test_a_replay_can_be_recorded_and_is_the_same(recordings: Path, here: Here) -> None:
+    said = here.horus("record", "replay", "base", "--speed", "0", "--record", "again").out
     assert said.endswith("; recorded as again\n")
     assert Session(recordings / "again").header.replay_of == "base"
-    horus("record", "diff", "base", "again", code=0)
-    assert "exists already" in refused("record", "replay", "base", "--speed", "0", "--record", "again")
-    horus("record", "replay", "base", "--speed", "0", "--stop-tick", "9", "--record", "again", "--overwrite")
+    here.horus("record", "diff", "base", "again", code=0)
+    assert "exists already" in here.refused("record", "replay", "base", "--speed", "0", "--record", "again")
+    here.horus("record", "replay", "base", "--speed", "0", "--stop-tick", "9", "--record", "again", "--overwrite")
     assert Session(recordings / "again").last_tick() == 9
 
 
@@ -159,6 +162,7 @@ def test_a_reader_that_has_seen_enough_ends_it() -> None:
         process.stdout.close()
         process.wait(timeout=20)
         assert "Traceback" not in process.stderr.read()
+        process.stderr.close()
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,7 @@ def test_a_reader_that_has_gone_does_not_end_the_run(tmp_path: Path, recordings:
         process.stdout.close()
         process.wait(PATIENCE)
         assert process.stderr.read() == ""
+        process.stderr.close()
     assert Session(recordings / "monday").state == "complete"
     assert len(horus("log", "sensor", "--session", "monday").out.splitlines()) == 10
 

@@ -14,7 +14,18 @@ import pexpect
 import pytest
 
 from horus_core.recording.reader import Session
-from tests.horus_command import COMMAND, ENDLESS, PATIENCE, SMALL, environment, horus, running, script, started, wait_for
+from tests.horus_command import (
+    COMMAND,
+    ENDLESS,
+    PATIENCE,
+    SMALL,
+    environment,
+    horus,
+    running,
+    script,
+    started,
+    wait_for,
+)
 
 ERASE = r"\r\x1b\[K"
 

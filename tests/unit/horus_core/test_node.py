@@ -117,6 +117,9 @@ def test_a_callback_may_be_anything_that_is_called_with_the_node_or_with_nothing
         (Driver().idle, False),
         (lambda *_: None, True),
         (lambda node=None: None, True),
+        (lambda each=3: None, False),  # a default is its owner's: the way to bind a loop's variable
+        (lambda node, each=3: None, True),
+        (lambda n: None, True),
         (lambda *, key=1: None, False),
         (print, True),
     ],

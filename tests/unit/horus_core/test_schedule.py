@@ -98,10 +98,19 @@ def test_a_rate_is_the_decimal_that_was_written(rate: float, meant: Fraction) ->
         (0.29, 100, 29),
         (1e-9, 1000, 1),
         (3600, 1000, 3_600_000),
+        (25 / 333, 333, 25),
+        (10 / 30, 30, 10),
+        (7 / 0.3, 0.3, 7),
+        (1e6 / 333, 333, 10**6),
     ],
 )
 def test_a_duration_releases_exactly_the_ticks_before_its_end(duration: float, rate: float, count: int) -> None:
     assert tick_count(duration, rate) == count
+
+
+@given(st.integers(1, 10**7), RATES)
+def test_a_duration_of_ticks_divided_by_the_rate_means_that_many(ticks: int, rate: float) -> None:
+    assert tick_count(ticks / rate, rate) == ticks
 
 
 @given(st.integers(1, 10_000).map(lambda n: n / 100), st.integers(1, 1000))

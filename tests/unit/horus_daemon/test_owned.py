@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -262,6 +263,23 @@ def test_one_that_cannot_even_be_started_waits_as_if_it_had_failed(stage: Make) 
     played.failing = None
     played.passes(2.0)
     assert played.graph.state == "starting"
+
+
+def test_it_is_looked_at_more_often_until_its_nodes_are_ready_but_not_for_ever(stage: Make) -> None:
+    played = stage()
+    assert played.graph.next_look() == math.inf
+    played.graph.start()
+    assert played.graph.next_look() == 0
+    played.graph.step()
+    assert played.graph.next_look() == 0.02
+    played.passes(11)
+    assert played.graph.next_look() == 0.1
+    played.ends(1)
+    assert played.graph.next_look() == 1.0
+    played.passes(1.0)
+    played.seen = Seen()
+    played.passes(0.02)
+    assert played.graph.next_look() == 0.1
 
 
 # A daemon that begins.

@@ -153,10 +153,10 @@ def test_duckdb_reads_the_right_types(session: Session, tmp_path: Path, format: 
         rows = base.execute(f"SELECT speed FROM {source} WHERE topic = 'cmd' ORDER BY tick").fetchall()
         moment = base.execute(f"SELECT CAST(min(time) AS VARCHAR) FROM {source}").fetchall()
     assert kinds["tick"] == "BIGINT"
-    assert kinds["time"].startswith("TIMESTAMP")
+    assert kinds["time"].startswith("TIMESTAMP") or format == "jsonl", "older versions read nanoseconds in JSON as text"
     assert (kinds["pose.x"], kinds["speed"], kinds["ok"], kinds["value"]) == ("DOUBLE", "DOUBLE", "BOOLEAN", "VARCHAR")
     assert [speed for (speed,) in rows] == [0, 1, 2, 3, 4, 5.5, 6.5, 7.5, 8.5, 9.5]
-    assert moment[0][0].startswith("2023-11-14 22:13:20")
+    assert moment[0][0].replace("T", " ").startswith("2023-11-14 22:13:20")
 
 
 def test_only_what_is_asked_for_is_exported(session: Session) -> None:
@@ -230,6 +230,13 @@ def test_a_wide_table_has_a_row_per_tick(tmp_path: Path) -> None:
         ([[[1], [2, 3]], [[]]], "list<element: list<element: int64>>", [[[1], [2, 3]], [[]]]),
         ([[{"x": 1}], [{"x": 0.5, "y": "a"}]], "list<element: struct<x: double, y: string>>",
          [[{"x": 1.0, "y": None}], [{"x": 0.5, "y": "a"}]]),
+        (
+            [[{"x": [0, False]}], [{"x": None}]],
+            "list<element: struct<x: string>>",
+            [[{"x": "[0,false]"}], [{"x": None}]],
+        ),
+        ([[], [[]], [[[1]]]], "list<element: list<element: list<element: int64>>>", [[], [[]], [[[1]]]]),
+        ([[[2**60, 0.5]]], "list<element: list<element: double>>", [[[float(2**60), 0.5]]]),
         ([np.float32(0.5), np.float32(2)], "float", [0.5, 2.0]),
         ([np.arange(3, dtype=np.uint8)] * 2, "list<element: uint8>", [[0, 1, 2]] * 2),
         ([np.arange(2000, dtype=np.int16), None, np.arange(3, dtype=np.int16)], "list<element: int16>",
@@ -391,13 +398,13 @@ def test_memory_does_not_grow_with_the_session(tmp_path: Path) -> None:
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     peaks = []
-    for count in (10, 40):
+    for count in (20, 80):
         recording = Recording({"n": ["t"]}, batch=2)
-        recording.add("n", "t", [{"frame": bytes(1_000_000)}] * (4 * count))
+        recording.add("n", "t", [{"frame": bytes(1_000_000)}] * count)
         recording.write(tmp_path / f"s{count}")
         command = [sys.executable, "-c", code, str(tmp_path / f"s{count}"), str(tmp_path / "x.parquet")]
         peaks.append(int(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
-    assert peaks[1] - peaks[0] < 60_000, peaks
+    assert peaks[1] - peaks[0] < 30_000, peaks
 
 
 simple_kinds = st.sampled_from(

@@ -1,4 +1,4 @@
-"""Starts the user's daemon in the background."""
+"""Starts the user's daemon in the background, and ends a daemon."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import time
 from horus_daemon.client import Client
 from horus_daemon.daemon_to_client import DaemonStatus
 from horus_daemon.errors import DaemonDied, DaemonNotRunning, DaemonRuns, DaemonSilent
-from horus_daemon.places import Places, user_places
+from horus_daemon.places import Places, answers, user_places
+from horus_daemon.process import Identity
 
 START_SECONDS = 10.0
+STOP_SECONDS = 90.0  # for a daemon that ends its graphs first
 _POLL_SECONDS = 0.02
 
 
@@ -71,3 +73,28 @@ def _wait(
         if time.monotonic() > deadline:
             raise DaemonSilent("start", seconds)
         time.sleep(_POLL_SECONDS)
+
+
+def stop_daemon(client: Client, graphs: bool = False, seconds: float = STOP_SECONDS) -> DaemonStatus:
+    """Ends a daemon, and waits until it has ended.
+
+    Args:
+        client: of the daemon.
+        graphs: end its graphs first; else they go on.
+        seconds: until it must have ended.
+
+    Returns:
+        Its last status.
+
+    Raises:
+        DaemonSilent: it has not ended in time.
+    """
+    status = client.status()
+    process = Identity.of(status.pid)
+    client.shutdown(graphs)
+    deadline = time.monotonic() + seconds
+    while answers(client.places.control) or (process is not None and process.alive):
+        if time.monotonic() > deadline:
+            raise DaemonSilent("stop", seconds)
+        time.sleep(_POLL_SECONDS)
+    return status

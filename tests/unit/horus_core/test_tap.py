@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from horus_core.memory import SharedMemory
-from horus_core.observer import Flow, Message
+from horus_core.tap import Flow, Message
 
 
 def messages(*times_ms: float, size: int = 100) -> list[Message]:
