@@ -44,6 +44,7 @@ from horus_core.lane import LaneReader
 from horus_core.memory import SharedMemory
 
 _HOUSEKEEPING_SECONDS = 0.02
+LEAD_NS = 30_000_000  # what the recorder has to open its files once the time of tick 0 is settled
 _ABANDON_SECONDS = 1.0
 _PATTERN_LIMIT = 4096  # ticks after which the pattern of active nodes repeats, up to which it is kept
 
@@ -241,16 +242,17 @@ class Coordinator:
     def out(self) -> frozenset[int]:
         return frozenset(self._late).union(self._down, self._returning)
 
-    def set_epoch(self, first_tick: int, epoch_ns: int | None) -> None:
-        """Fixes the graph's time: `first_tick` is released now, or tick 0 was at `epoch_ns`."""
-        since = round(first_tick * 1e9 / self._graph.tick_rate)
+    def set_epoch(self, first_tick: int, epoch_ns: int | None, lead_ns: int = 0) -> None:
+        """Fixes the graph's time: `first_tick` is released `lead_ns` from now; or tick 0 was at `epoch_ns`."""
+        since = round(first_tick * 1e9 / self._graph.tick_rate) - lead_ns
         now = time.monotonic_ns()
         self._control[H_EPOCH_MONOTONIC] = now - since
         self._control[H_EPOCH] = time.time_ns() - since if epoch_ns is None else epoch_ns
 
     def run(self, last_tick: int | None, pace: Pace) -> None:
         """Releases ticks up to `last_tick` (None: until the graph is to stop), and returns when they are done."""
-        self._origin = (time.monotonic_ns(), self.tick)
+        first = self._control[H_EPOCH_MONOTONIC] + round(self.tick * 1e9 / self._graph.tick_rate)
+        self._origin = (max(time.monotonic_ns(), min(first, time.monotonic_ns() + LEAD_NS)), self.tick)
         if self._lockstep:
             self._run_lockstep(last_tick, pace)
         else:

@@ -55,7 +55,7 @@ from horus_core.control import (
     Layout,
     create_control,
 )
-from horus_core.coordinator import Coordinator, Pace
+from horus_core.coordinator import LEAD_NS, Coordinator, Pace
 from horus_core.errors import NodeFailed, StartFailed
 from horus_core.graph import Graph
 from horus_core.lane import LaneWriter
@@ -305,7 +305,7 @@ class Supervisor:
     def _set_epoch(self) -> None:
         """Fixes the graph's time as late as can be: nodes and recorder wait only for it."""
         options = self.plan.options
-        self.coordinator.set_epoch(options.first_tick, options.epoch_ns or None)
+        self.coordinator.set_epoch(options.first_tick, options.epoch_ns or None, LEAD_NS if self._recorder else 0)
 
     def _announce(self) -> None:
         plan, graph = self.plan, self.plan.graph
