@@ -7,9 +7,11 @@ graph, what a tick does from the same runner; only the processes are missing. No
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -210,14 +212,20 @@ class Inline:
         """Nothing to look after here; takes `seconds`."""
         time.sleep(seconds)
 
+    def _last_call(self, position: int, role: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as problem:
+            name = self.plan.graph.nodes[position].name
+            _log.warning("node %r: its %s callback raised\n%s", name, role, own_traceback(problem))
+
     def stop(self) -> None:
-        """Calls every ``shutdown`` and closes the recording."""
-        for position, runner in enumerate(getattr(self, "_runners", [])):
-            try:
-                runner.call("shutdown")
-            except Exception as problem:
-                name = self.plan.graph.nodes[position].name
-                _log.warning("node %r: its shutdown callback raised\n%s", name, own_traceback(problem))
+        """Calls every ``safe_state`` if a failure ended the graph, then every ``shutdown``, and closes the recording."""
+        runners = getattr(self, "_runners", [])
+        for position, runner in enumerate(runners if self.failure is not None else ()):
+            self._last_call(position, "safe_state", runner.be_safe)
+        for position, runner in enumerate(runners):
+            self._last_call(position, "shutdown", functools.partial(runner.end, int(self.control[H_RELEASED])))
             with contextlib.suppress(Exception):
                 runner.close()
             self.control[self.layout.node(position) + N_STATE] = W_STOPPED

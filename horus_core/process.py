@@ -83,6 +83,11 @@ class Child:
             except ProcessLookupError:
                 self._process.send_signal(number)
 
+    def end_family(self) -> None:
+        """Kills what it has forked and left behind; it has ended itself, and has not been waited for."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     def read_reports(self) -> list[tuple[Any, ...]]:
         """The reports that have arrived, each a tuple that begins with its kind."""
         found: list[tuple[Any, ...]] = []

@@ -350,12 +350,15 @@ class NodeRunner:
         if role in self._call:
             self._call[role](self.node)
 
-    def end(self, released: int, safe: bool) -> None:
-        """Calls ``safe_state`` if safe mode ends the graph and it has not run, then ``shutdown``; keeps what they send."""
+    def be_safe(self) -> None:
+        """Calls ``safe_state`` on the way out, unless it has run."""
+        if not self._is_safe:
+            self._is_safe = True
+            self.call("safe_state")
+
+    def end(self, released: int) -> None:
+        """Calls ``shutdown``; keeps what it and ``safe_state`` sent."""
         try:
-            if safe and not self._is_safe:
-                self._is_safe = True
-                self.call("safe_state")
             self.call("shutdown")
         finally:
             for writer in self.writers.values():

@@ -411,6 +411,7 @@ class Supervisor:
         for report in worker.child.read_reports():
             self._take_report(position, worker, report)
         if ended and worker.child is not None:
+            worker.child.end_family()
             code = worker.child.wait(1.0)
             self._pass_on(position, worker, rest=True)
             worker.child.close()

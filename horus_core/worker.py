@@ -315,7 +315,9 @@ class Worker:
     def _shut_down(self, failed: bool = False) -> int:
         code = 1 if failed else 0
         try:
-            self._runner.end(int(self._control[H_RELEASED]), bool(self._control[H_SAFE_MODE]))
+            if self._control[H_SAFE_MODE]:
+                self._runner.be_safe()
+            self._runner.end(int(self._control[H_RELEASED]))
             self._runner.close()
         except BaseException as problem:
             self._report("shutdown failed", own_traceback(problem))

@@ -12,7 +12,7 @@ from horus_daemon.client import Client
 from horus_daemon.daemon_to_client import DaemonStatus
 from horus_daemon.errors import DaemonDied, DaemonNotRunning, DaemonRuns, DaemonSilent
 from horus_daemon.places import Places, answers, user_places
-from horus_daemon.process import Identity
+from horus_daemon.process import Identity, module_command
 
 START_SECONDS = 10.0
 STOP_SECONDS = 90.0  # for a daemon that ends its graphs first
@@ -41,17 +41,14 @@ def start_daemon(places: Places | None = None, seconds: float = START_SECONDS) -
         log = os.open(places.daemon_log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, places.log_mode)
         before = os.fstat(log).st_size
         try:
-            # Its log goes into the file by itself; only what the interpreter says comes this way.
-            errors = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             daemon = subprocess.Popen(
-                [sys.executable, "-P", "-m", "horus_daemon.main", "--background"],
+                module_command(sys.executable, "horus_daemon.main", "--background"),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=log,
+                stdout=subprocess.DEVNULL,
+                stderr=log,  # what the interpreter says; the daemon itself writes into the file
                 start_new_session=True,
             )
-            os.close(errors)
             return _wait(client, daemon, places, log, before, seconds)
         finally:
             os.close(log)

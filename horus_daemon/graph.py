@@ -1,4 +1,4 @@
-"""The process of a graph: ``python -m horus_daemon.graph NAME``, started by the daemon and by nobody else.
+"""The process of a graph, started by the daemon and by nobody else.
 
 It writes down who it is, puts its output into the graph's log, runs the script as ``horus run`` does, and writes down how that
 ended. It needs the daemon for nothing after that.
@@ -130,7 +130,3 @@ def _exit_code(given: object) -> tuple[int, str]:
         return given & 0xFF, "" if given == 0 else f"it exited with code {given & 0xFF}"
     print(given, file=sys.stderr)
     return 1, str(given)
-
-
-if __name__ == "__main__":
-    main()

@@ -28,7 +28,17 @@ from horus_core.process import exit_reason
 from horus_daemon.client_to_daemon import GraphSpec
 from horus_daemon.daemon_to_client import Ended
 
+_ROOT = str(Path(__file__).resolve().parent.parent)
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def module_command(python: str, module: str, *arguments: str) -> list[str]:
+    """The command line for the ``main`` of one of our modules.
+
+    The interpreter's own HORUS is used if it has one, else this one (a source tree); never what lies in the working directory.
+    """
+    code = f"import sys; sys.path.append({_ROOT!r}); from {module} import main; main()"
+    return [python, "-P", "-c", code, *arguments]
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -175,8 +185,7 @@ class GraphProcess:
             os.pwrite(boot_fd, msgspec.json.encode(boot), 0)
             log_fd = os.open(files.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, files.log_mode)
             child = subprocess.Popen(
-                # -P: a module of ours is not looked for in the project's folder.
-                [spec.python, "-P", "-m", "horus_daemon.graph", spec.name],
+                module_command(spec.python, "horus_daemon.graph", spec.name),
                 cwd=spec.folder,
                 env=environ,
                 stdin=boot_fd,

@@ -1,7 +1,7 @@
 """Feeds damaged recordings to the reader for as long as asked: ``python -m tests.fuzz_reader --seconds 60``.
 
-Whatever the bytes are, opening and reading ends with an error of ours or with rows that were written, soon, in bounded memory. A
-counterexample is kept in the current folder and its name printed; exit code 1.
+Whatever the bytes are, opening and reading ends with an error of ours or with rows that were written, soon, in bounded
+memory. A counterexample is kept in the current folder and its name printed; exit code 1.
 """
 
 from __future__ import annotations

@@ -175,7 +175,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 3 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     yield folder
@@ -243,7 +245,9 @@ def test_the_flight_recorder_is_saved_when_a_node_fails_and_holds_the_end() -> N
     scheduler.add(Node("sink", fail, rate=500, subs="numbers"))
     with pytest.raises(horus.NodeFailed, match="the bug of the week"):
         scheduler.run(duration=3.0)
-    (folder,) = [each for each in Path(os.environ["HORUS_RECORDINGS"]).iterdir() if each.name.startswith("blackbox_robot")]
+    (folder,) = [
+        each for each in Path(os.environ["HORUS_RECORDINGS"]).iterdir() if each.name.startswith("blackbox_robot")
+    ]
     numbers = _numbers(Session(folder))
     assert numbers[-1] == 3 * 600 + 2
     assert numbers == list(range(numbers[0], 3 * 601))
@@ -260,9 +264,13 @@ def test_the_flight_recorder_survives_the_death_of_every_process(tmp_path: Path)
         "scheduler.run(duration=60)\n"
     )
     root = str(Path(horus.__file__).parent.parent)
-    process = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.DEVNULL
+    )
     try:
-        files = _until(lambda: [path for box in blackboxes() for path in box.glob("source@*") if path.stat().st_size > 20_000])
+        files = _until(
+            lambda: [path for box in blackboxes() for path in box.glob("source@*") if path.stat().st_size > 20_000]
+        )
         family = psutil.Process(process.pid).children(recursive=True)
         for each in (*family, psutil.Process(process.pid)):
             each.send_signal(signal.SIGKILL)

@@ -104,7 +104,9 @@ def test_an_answer_that_does_not_come_deletes_nothing(recordings: Path) -> None:
     child = at_terminal("record", "delete", "monday")
     child.expect(r"\[y/N\]")
     child.sendcontrol("c")
-    while child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=1):  # readline misses one that comes just before it waits
+    while child.expect(
+        [pexpect.EOF, pexpect.TIMEOUT], timeout=1
+    ):  # readline misses one that comes just before it waits
         child.sendcontrol("c")
     assert ended(child) == 130
     assert (recordings / "monday").is_dir()

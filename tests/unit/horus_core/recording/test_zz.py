@@ -460,7 +460,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=3000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from("tu"), plain), max_size=12))
 def test_any_values_can_be_exported_in_every_format(tmp_path_factory: pytest.TempPathFactory, found: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("any")
