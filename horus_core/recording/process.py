@@ -38,7 +38,8 @@ def main() -> None:
         pin(boot.cores)
     report("loaded")
     while not control[H_EPOCH]:  # the headers say when tick 0 was
-        if os.getppid() != parent or control[H_STATE] == ENDED:
+        if os.getppid() != parent or control[H_STATE] == ENDED:  # the graph did not start
+            report("closed")
             os._exit(0)
         time.sleep(_EPOCH_SECONDS)
     try:

@@ -133,11 +133,13 @@ class Systemd:
 
     def until(self, wanted: Callable[[dict[str, str]], bool]) -> dict[str, str]:
         """The next message that is `wanted`."""
-        while True:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
             message = dict(line.split("=", 1) for line in self._socket.recv(4096).decode().split("\n"))
             self.seen.append(message)
             if wanted(message):
                 return message
+        raise AssertionError(f"systemd was not told in time; the last was {self.seen[-1]}")
 
     def close(self) -> None:
         self._socket.close()
