@@ -6,6 +6,7 @@ one of its processes at a time, the recorder included, gets SIGKILL or SIGSEGV, 
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import resource
@@ -145,6 +146,8 @@ def soak(kills: int, seed: int, deterministic: bool = False, seconds: float = 36
     outcome.kills, outcome.ticks = killer.given, scheduler.current_tick()
     _judge(outcome, Path(scheduler.stop_recording()[0]).parent)
     outcome.left = sorted(_names() - names) + [str(each.pid) for each in psutil.Process().children(recursive=True)]
+    del scheduler, killer
+    gc.collect()  # the maps of a graph that has ended go with its objects
     outcome.descriptors, outcome.memory_mb = _descriptors() - descriptors, _memory() - memory
     return outcome
 

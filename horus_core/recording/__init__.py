@@ -5,9 +5,9 @@
 ``reader``   opens a session, ``file`` one of its files: whole, being written, cut or damaged
 ``sessions`` the folder of sessions: find, list, name, delete
 
-How a file is read, from the bytes up: ``content`` (a regular file's bytes), ``metadata`` and ``frames`` (where its batches lie),
-``preamble`` (header and footer), ``dictionaries``, ``body`` (a batch as arrays), ``messages``, ``ticks`` and ``windows`` (rows in
-large blocks, several streams side by side), ``layout`` (many payloads at once).
+How a file is read, from the bytes up: ``content`` (a regular file's bytes), ``metadata`` and ``frames`` (where its batches
+lie), ``preamble`` (header and footer), ``dictionaries``, ``body`` (a batch as arrays), ``messages``, ``ticks`` and ``windows``
+(rows in large blocks, several streams side by side), ``layout`` (many payloads at once).
 
 What is done with sessions: ``summary``, ``compare``, ``export``, ``repair``, ``edit`` (trim, merge, rename), ``clean``.
 
