@@ -69,7 +69,7 @@ class Parts:
         Raises:
             OSError: the disk is full, gone or read-only; a :class:`DiskReserve` before it is full.
         """
-        self._check_disk()
+        self._check_disk(sum(batch.nbytes for batch, _, _ in batches.values()))
         if (
             self._part.size() > self._options.part_bytes
             or time.monotonic() - self._part.began > self._options.part_seconds
@@ -130,15 +130,16 @@ class Parts:
             if match and int(match["part"] or 0) == number:
                 path.unlink(missing_ok=True)
 
-    def _check_disk(self) -> None:
+    def _check_disk(self, needed: int) -> None:
         disk = os.statvfs(self._folder)
-        reserve = self._options.reserve(disk.f_blocks * disk.f_frsize)
+        kept_free = self._options.reserve(disk.f_blocks * disk.f_frsize)
+        reserve = kept_free + needed if kept_free else 0
         while self._options.ring and self._kept and disk.f_bavail * disk.f_frsize < reserve:
             self._delete_oldest()
             disk = os.statvfs(self._folder)
         if disk.f_bavail * disk.f_frsize < reserve:
             raise DiskReserve(
-                f"{self._folder} has {disk.f_bavail * disk.f_frsize:,} bytes left, and {reserve:,.0f} are kept free; "
+                f"{self._folder} has {disk.f_bavail * disk.f_frsize:,} bytes left, and {kept_free:,.0f} are kept free; "
                 f"free some, or set Recording(reserve_mb=...)"
             )
 
