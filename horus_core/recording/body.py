@@ -1,11 +1,9 @@
-"""The content of a batch as plain arrays, without a pyarrow object per column: small batches are read 3 times as fast."""
+"""The content of a batch as plain bytes, without a pyarrow object per column: small batches read three times as fast."""
 
 from __future__ import annotations
 
-from typing import Any
 from zlib import crc32
 
-import numpy as np
 import pyarrow as pa
 
 from horus_core.recording.format import EVENTS, MESSAGES, TICKS, content
@@ -141,27 +139,24 @@ class Body:
             raise ValueError("a buffer is shorter than its column")
         return self._view[start : start + size]
 
-    def numbers(self, column: str, kind: Any) -> np.ndarray:
+    def values(self, column: str) -> memoryview:
         """The values of a column of numbers, or the places of one of names."""
         found = _COLUMNS[self._kind][column]
-        return np.frombuffer(self._part(found.first + 1, self.rows * found.width), kind)
+        return self._part(found.first + 1, self.rows * found.width)
 
-    def bytes(self, column: str) -> tuple[np.ndarray, np.ndarray]:
-        """The offsets and the bytes of a column of bytes."""
+    def offsets_and_bytes(self, column: str) -> tuple[memoryview, memoryview]:
+        """The offsets of a column of bytes, one more than rows, and what they are offsets in."""
         found = _COLUMNS[self._kind][column]
-        offsets = self._offsets(found, np.int64)
-        return offsets, np.frombuffer(self._part(found.first + 2, int(offsets[-1])), np.uint8)
+        offsets = self._offsets(found)
+        return offsets, self._part(found.first + 2, int.from_bytes(offsets[-found.width :], "little"))
 
-    def items(self, column: str) -> dict[str, np.ndarray]:
+    def items(self, column: str) -> dict[str, memoryview]:
         """The fields of all items of a column of lists of structs of numbers."""
         found = _COLUMNS[self._kind][column]
-        count = int(self._offsets(found, np.int32)[-1])
-        return {
-            item.name: np.frombuffer(self._part(item.first + 1, count * item.width), f"i{item.width}")
-            for item in found.items
-        }
+        count = int.from_bytes(self._offsets(found)[-found.width :], "little")
+        return {item.name: self._part(item.first + 1, count * item.width) for item in found.items}
 
-    def _offsets(self, column: Column, kind: Any) -> np.ndarray:
+    def _offsets(self, column: Column) -> memoryview:
         if not self.rows:
-            return np.zeros(1, kind)
-        return np.frombuffer(self._part(column.first + 1, (self.rows + 1) * column.width), kind)
+            return memoryview(bytes(column.width))
+        return self._part(column.first + 1, (self.rows + 1) * column.width)

@@ -117,54 +117,78 @@ def read_messages(
 
 
 def _blocks(bodies: Iterator[tuple[Body, Names]], names: list[str], block_bytes: int) -> Iterator[Messages]:
-    waiting = _Waiting(names)
+    waiting: _Waiting | None = None
     for body, dictionaries in bodies:
-        waiting.add(body, dictionaries.lists["topic"])
-        if waiting.rows >= BLOCK_ROWS or waiting.size >= block_bytes:
-            yield waiting.block()
-            waiting = _Waiting(names)
-    if waiting.rows:
-        yield waiting.block()
+        own = dictionaries.lists["topic"]
+        if waiting is not None and (waiting.rows >= BLOCK_ROWS or waiting.size >= block_bytes or waiting.own != own):
+            yield waiting.block(names)
+            waiting = None
+        if body.rows:
+            waiting = waiting or _Waiting(own)
+            waiting.add(body)
+    if waiting is not None:
+        yield waiting.block(names)
 
 
 class _Waiting:
-    """Batches that will be one block. One row of theirs is not held as an object, only arrays are."""
+    """Batches that will be one block: their columns, as bytes.
 
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
-        self._columns: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
-        self._data: list[np.ndarray] = []
+    Args:
+        own: the names of their topics.
+    """
+
+    def __init__(self, own: list[str]) -> None:
+        self.own = own
+        self._columns: dict[str, list[memoryview]] = {name: [] for name in _FIXED}
+        self._bounds: list[memoryview] = []
+        self._data: list[memoryview] = []
+        self._rows: list[int] = []
         self.rows = self.size = 0
 
-    def add(self, body: Body, names: list[str]) -> None:
-        columns = self._columns
-        for name, kind in _FIXED.items():
-            columns[name].append(body.numbers(name, kind))
-        if names != self._names:
-            columns["topic"][-1] = places_in(self._names, names, columns["topic"][-1])
-        bounds, data = body.bytes("payload")
-        columns["start"].append(bounds[:-1] + self.size)
-        columns["length"].append(bounds[1:] - bounds[:-1])
-        data = data[: bounds[-1]]
+    def add(self, body: Body) -> None:
+        for name, parts in self._columns.items():
+            parts.append(body.values(name))
+        bounds, data = body.offsets_and_bytes("payload")
+        self._bounds.append(bounds)
         self._data.append(data)
+        self._rows.append(body.rows)
         self.rows, self.size = self.rows + body.rows, self.size + len(data)
 
-    def block(self) -> Messages:
-        one = len(self._data) == 1
-        columns = {name: parts[0] if one else np.concatenate(parts) for name, parts in self._columns.items()}
-        places = columns["topic"]
-        if columns["length"].min() < 0 or places.min() < 0 or places.max() >= len(self._names):
-            raise RecordingDamaged("a file of messages", "inside", "its checksum fits, but its content makes no sense")
-        return Messages(self._names, columns, self._data[0] if one else np.concatenate(self._data))
+    def block(self, names: list[str]) -> Messages:
+        """The block, its topics counted in `names`, which gets those that it has not."""
+        columns = {name: np.frombuffer(_joined(parts), _FIXED[name]) for name, parts in self._columns.items()}
+        columns["topic"] = places_in(names, self.own, columns["topic"])
+        # Each batch's offsets begin at 0, so the step from one batch's last to the next one's first is no length.
+        steps = np.diff(np.frombuffer(_joined(self._bounds), np.int64))
+        lengths = np.delete(steps, np.cumsum(np.array(self._rows[:-1], dtype=np.int64) + 1) - 1)
+        if lengths.min() < 0:
+            raise nonsense("a message's length")
+        columns["start"], columns["length"] = np.cumsum(lengths) - lengths, lengths
+        return Messages(names, columns, np.frombuffer(_joined(self._data), np.uint8))
+
+
+def _joined(parts: list[memoryview]) -> bytes | memoryview:
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def places_in(names: list[str], own: list[str], places: np.ndarray) -> np.ndarray:
-    """Places in `own` as places in `names`, which gets those names that it has not."""
+    """Places in `own` as places in `names`, which gets those names that it has not.
+
+    Raises:
+        RecordingDamaged: a place is none.
+    """
+    if len(places) and not 0 <= places.min() <= places.max() < len(own):
+        raise nonsense("a name's number")
     names.extend(name for name in own if name not in names)
     if own == names[: len(own)]:
         return places
     found: np.ndarray = np.array([names.index(name) for name in own], dtype=np.int16)[places]
     return found
+
+
+def nonsense(what: str) -> RecordingDamaged:
+    """What a file is that was written, checksums and all, by something that is no recorder."""
+    return RecordingDamaged("a file", "on purpose", f"its checksums fit, but {what} makes no sense")
 
 
 def _selected(block: Messages, topics: Sequence[str] | None, first: int | None, last: int | None) -> Messages:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from horus_core.errors import RecordingDamaged
 from horus_core.recording.body import Body
 from horus_core.recording.file import Damage
 from horus_core.recording.format import STATUSES
@@ -23,6 +22,7 @@ _COLUMNS = {
     "node": np.int16,
     "status": np.int8,
 }
+_ITEMS = {"lane": np.int16, "end": np.int64}
 
 
 class TickRows:
@@ -66,14 +66,17 @@ def read_ticks(
         first_tick, last_tick: only ticks from and up to these.
     """
     nodes: list[str] = []
-    waiting = _Waiting(nodes)
+    waiting: _Waiting | None = None
     for body, dictionaries in session.bodies("scheduler", damage, first_tick, last_tick):
-        waiting.add(body, dictionaries.lists)
-        if waiting.rows >= _BLOCK_ROWS:
-            yield waiting.block(first_tick, last_tick)
-            waiting = _Waiting(nodes)
-    if waiting.rows:
-        yield waiting.block(first_tick, last_tick)
+        own = dictionaries.lists
+        if waiting is not None and (waiting.rows >= _BLOCK_ROWS or waiting.own != own):
+            yield waiting.block(nodes, first_tick, last_tick)
+            waiting = None
+        if body.rows:
+            waiting = waiting or _Waiting(own)
+            waiting.add(body)
+    if waiting is not None:
+        yield waiting.block(nodes, first_tick, last_tick)
 
 
 def tick_range(batch: pa.RecordBatch) -> tuple[int, int]:
@@ -83,35 +86,32 @@ def tick_range(batch: pa.RecordBatch) -> tuple[int, int]:
 
 
 class _Waiting:
-    """Batches that will be one block."""
+    """Batches that will be one block: their columns, as bytes.
 
-    def __init__(self, nodes: list[str]) -> None:
-        self._nodes = nodes
-        self._columns: dict[str, list[np.ndarray]] = {name: [] for name in (*_COLUMNS, "lane", "end")}
+    Args:
+        own: the names of their nodes and statuses.
+    """
+
+    def __init__(self, own: dict[str, list[str]]) -> None:
+        self.own = own
+        self._columns: dict[str, list[memoryview]] = {name: [] for name in (*_COLUMNS, *_ITEMS)}
         self.rows = 0
 
-    def add(self, body: Body, names: dict[str, list[str]]) -> None:
-        columns = self._columns
-        for name, kind in _COLUMNS.items():
-            columns[name].append(body.numbers(name, kind))
-        if names["node"] != self._nodes:
-            columns["node"][-1] = places_in(self._nodes, names["node"], columns["node"][-1])
-        if names["status"] != _STATUSES:
-            columns["status"][-1] = places_in([*_STATUSES], names["status"], columns["status"][-1])
+    def add(self, body: Body) -> None:
+        for name in _COLUMNS:
+            self._columns[name].append(body.values(name))
         received = body.items("received")
-        columns["lane"].append(received["lane"])
-        columns["end"].append(received["end"])
+        for name in _ITEMS:
+            self._columns[name].append(received[name])
         self.rows += body.rows
 
-    def block(self, first_tick: int | None, last_tick: int | None) -> TickRows:
-        columns = {name: np.concatenate(parts) for name, parts in self._columns.items()}
-        nodes, statuses = columns["node"], columns["status"]
-        if min(nodes.min(), statuses.min()) < 0 or nodes.max() >= len(self._nodes) or statuses.max() >= len(_STATUSES):
-            raise RecordingDamaged("a scheduler's file", "inside", "its checksum fits, but its content makes no sense")
+    def block(self, nodes: list[str], first_tick: int | None, last_tick: int | None) -> TickRows:
+        """The block, its nodes counted in `nodes`, which gets those that it has not."""
+        kinds = {**_COLUMNS, **_ITEMS}
+        columns = {name: np.frombuffer(b"".join(parts), kinds[name]) for name, parts in self._columns.items()}
+        columns["node"] = places_in(nodes, self.own["node"], columns["node"])
+        columns["status"] = places_in(list(STATUSES), self.own["status"], columns["status"])
         chosen = within(columns["tick"], first_tick, last_tick)
         if not chosen.all():
             columns.update({name: columns[name][chosen] for name in _COLUMNS})
-        return TickRows(self._nodes, columns)
-
-
-_STATUSES = list(STATUSES)
+        return TickRows(nodes, columns)
