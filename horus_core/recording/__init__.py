@@ -7,7 +7,7 @@
 
 How a file is read, from the bytes up: ``content`` (a regular file's bytes), ``metadata`` and ``frames`` (where its batches
 lie), ``preamble`` (header and footer), ``dictionaries``, ``body`` (a batch as arrays), ``messages``, ``ticks`` and ``windows``
-(rows in large blocks, several streams side by side), ``layout`` (many payloads at once).
+(rows in large blocks, several streams side by side), ``layout`` and ``slots`` (many payloads at once).
 
 What is done with sessions: ``summary``, ``compare``, ``export``, ``repair``, ``edit`` (trim, merge, rename), ``clean``.
 

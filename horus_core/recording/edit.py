@@ -1,33 +1,24 @@
-"""Makes sessions out of sessions: a range of ticks of one, or the nodes of two. Renames, and clears old ones away."""
+"""Makes sessions out of sessions: a range of ticks of one, or the nodes of two. Renames."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
 from horus_core.errors import OutputFailed, RecordingExists, ReplayRange, SchedulerBusy, SessionsConflict
-from horus_core.recording.dictionaries import with_implied_names
 from horus_core.recording.file import Damage
 from horus_core.recording.format import TICKS
 from horus_core.recording.header import GraphRecord, Header, LaneRecord
+from horus_core.recording.making import NewFile, keep_folders, new_session
 from horus_core.recording.messages import within
 from horus_core.recording.names import file_stem
 from horus_core.recording.reader import Session
-from horus_core.recording.sessions import check_name, new_session_folder, recordings_folder
+from horus_core.recording.sessions import check_name, recordings_folder
 from horus_core.recording.ticks import tick_range
-from horus_core.recording.writer import FileWriter, event_batch
-
-_KEPT_FOLDERS = ("source", "logs")
 
 
 class EditReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +62,9 @@ def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: 
         raise ReplayRange(f"cannot trim {session.name!r} to ticks {start} to {stop}", first, last)
     graph = msgspec.structs.replace(session.graph, first_tick=start)
     damage, messages = list(session.damage), 0
-    with _new_session(name, session.header, graph) as (folder, header):
+    with new_session(name, session.header, graph) as (folder, header):
         for kind, node in _files(session):
-            file = _File(folder, header, kind, node)
+            file = NewFile(folder, header, kind, node)
             for batch in session.batches(file_stem(node) if node else kind, damage, start, stop):
                 file.add(_rows_within(batch, start, stop))
             messages += file.rows if node else 0
@@ -81,7 +72,7 @@ def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: 
                 file.add_event(stop, "trim", {"session": session.name, "first": start, "last": stop})
                 file.add_event(stop, "end", {"reason": "trim"})
             file.close()
-        _keep_folders(session, folder)
+        keep_folders(session, folder)
     return _report(header, start, stop, messages, damage)
 
 
@@ -102,25 +93,25 @@ def merge(a: Session, b: Session, name: str) -> EditReport:
     _check_mergeable(a, b)
     graph = _merged_graph(a.graph, b.graph)
     damage, messages = [*a.damage, *b.damage], 0
-    with _new_session(name, a.header, graph) as (folder, header):
+    with new_session(name, a.header, graph) as (folder, header):
         moved = (_with_lanes(batch, _lane_places(graph, b.graph)) for batch in b.batches("scheduler", damage))
-        file = _File(folder, header, "scheduler")
+        file = NewFile(folder, header, "scheduler")
         for batch in _by_tick(a.batches("scheduler", damage), moved):
             file.add(batch)
         file.close()
         for node, session in _owners(a, b).items():
-            file = _File(folder, header, "node", node)
+            file = NewFile(folder, header, "node", node)
             for batch in session.batches(file_stem(node), damage):
                 file.add(batch)
             file.close()
             messages += file.rows
-        file = _File(folder, header, "events")
+        file = NewFile(folder, header, "events")
         for batch in _by_tick(a.batches("events", damage), b.batches("events", damage)):
             file.add(batch)
         file.add_event(graph.first_tick, "merge", {"sessions": [a.name, b.name]})
         file.close()
         for session in (b, a):
-            _keep_folders(session, folder)
+            keep_folders(session, folder)
     return _report(header, graph.first_tick, max(a.last_tick(), b.last_tick()), messages, damage)
 
 
@@ -154,23 +145,6 @@ def _refuse_running(session: Session, verb: str) -> None:
         raise SchedulerBusy(f"cannot {verb} session {session.name!r}", "still recording it; stop that run first")
 
 
-@contextmanager
-def _new_session(name: str, header: Header, graph: GraphRecord) -> Iterator[tuple[Path, Header]]:
-    """A folder to write a session into, which becomes the session `name` if all goes well and is gone otherwise."""
-    final = new_session_folder(name)
-    folder = final.with_name(f".{final.name}.{os.getpid()}")
-    try:
-        folder.mkdir()
-        yield folder, msgspec.structs.replace(header, session=final.name, id=secrets.token_hex(4), part=0, graph=graph)
-        folder.rename(final)
-    except BaseException as problem:
-        shutil.rmtree(folder, ignore_errors=True)
-        final.rmdir()
-        if isinstance(problem, (OSError, pa.ArrowException)) and not isinstance(problem, OutputFailed):
-            raise OutputFailed(str(final), getattr(problem, "strerror", None) or str(problem)) from None
-        raise
-
-
 def _report(header: Header, first: int, last: int, messages: int, damage: list[Damage]) -> EditReport:
     return EditReport(
         session=header.session,
@@ -193,39 +167,6 @@ def _senders(session: Session) -> list[str]:
 def _rows_within(batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
     chosen = within(batch.column("tick").to_numpy(), first, last)
     return batch if chosen.all() else batch.filter(pa.array(chosen))
-
-
-class _File:
-    """A file of the new session."""
-
-    def __init__(self, folder: Path, header: Header, kind: str, node: str = "") -> None:
-        self._header = msgspec.structs.replace(header, kind=kind, node=node)
-        self._writer = FileWriter(folder, self._header)
-        self.rows = 0
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Appends rows, whatever their dictionaries."""
-        if batch.num_rows:
-            self._writer.write(with_implied_names(batch, self._header), *tick_range(batch))
-            self.rows += batch.num_rows
-
-    def add_event(self, tick: int, event: str, detail: dict[str, Any]) -> None:
-        self._writer.write(*event_batch([(time.time_ns(), tick, "", event, detail)]))
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-def _keep_folders(session: Session, folder: Path) -> None:
-    """Copies script and logs; regular files only."""
-    for name in _KEPT_FOLDERS:
-        place = session.folder / name
-        if place.is_symlink() or not place.is_dir():
-            continue
-        (folder / name).mkdir(exist_ok=True)
-        for path in place.iterdir():
-            if path.is_file() and not path.is_symlink():
-                shutil.copyfile(path, folder / name / path.name)
 
 
 def _check_mergeable(a: Session, b: Session) -> None:

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from horus_core.errors import UndecodableMessage
 from horus_core.recording.export.columns import Values
-from horus_core.recording.layout import Layout, Slot, by_layout
+from horus_core.recording.layout import Layout, by_layout
 from horus_core.recording.messages import Messages
+from horus_core.recording.slots import Slot
 from horus_core.values import MSGPACK, RAW, Decoder
 
 Names = tuple[str, ...]
