@@ -16,7 +16,7 @@ import posix_ipc
 from horus_core.graph import Graph
 from horus_core.memory import Memory
 
-MAGIC, VERSION = 0x5355524F48, 1
+MAGIC, VERSION = 0x5355524F48, 2
 FREE = 1 << 62  # a floor that holds nothing; an excuse for all ticks to come
 NEVER = -1
 
@@ -25,14 +25,14 @@ NEVER = -1
     H_MAGIC,
     H_VERSION,
     H_STATE,  # STARTING ... ENDED
-    H_RELEASED,  # the latest tick that was released
+    H_RELEASED,  # the latest tick that was released (by a worker, within H_RELAY)
     H_EPOCH,  # when tick 0 was released (or would have been), ns since 1970
     H_EPOCH_MONOTONIC,  # the same on the monotonic clock
     H_STOP,  # 1: workers end after the tick that they are in
     H_STOP_ASKED,  # a node: 1 + the tick in which it asked to end
     H_SUPERVISOR,  # pid
     H_EXTERNAL,  # counts messages from outside; their senders, under a lock
-    H_ADMITTED,  # counts the releases at which any of them were committed
+    H_ADMITTED,  # of these, those that were committed at a release
     H_RECORDER,  # pid, 0 if there is none
     H_RECORDED_BYTES,  # the recorder: size of its files
     H_RECORDED_LOST,  # the recorder: messages that lanes had pushed out before it took them
@@ -43,7 +43,8 @@ NEVER = -1
     H_SAFE_MODE,  # 1 + the tick in which safe mode began
     H_ASKED,  # an order from outside, see `orders`; its giver, under a lock
     H_ANSWERED,  # the order that was carried out last
-) = range(21)
+    H_RELAY,  # up to this tick the node that ends every tick may release the next one itself
+) = range(22)
 HEADER_WORDS = 64
 STARTING, RUNNING, STOPPING, ENDED = range(4)
 RECORDER_WRITES, RECORDER_GAVE_UP = 1, 2
@@ -156,7 +157,8 @@ def create_control(memory: Memory, layout: Layout, first_tick: int, recorded: bo
         The segment as signed 64-bit words.
     """
     words = memory.create_control(layout.words * 8).cast("q")
-    words[H_VERSION], words[H_RELEASED], words[H_RECORDER_STATE] = VERSION, first_tick - 1, NEVER
+    words[H_VERSION], words[H_RELEASED] = VERSION, first_tick - 1
+    words[H_RECORDER_STATE] = words[H_RELAY] = NEVER
     for position in range(layout.nodes):
         row = layout.node(position)
         for word in (N_LATE_DONE, N_CURRENT, N_CORE, N_BACK):

@@ -23,6 +23,7 @@ from horus_core.control import (
     H_EPOCH,
     H_EPOCH_MONOTONIC,
     H_EXTERNAL,
+    H_RELAY,
     H_RELEASED,
     H_SAFE_MODE,
     H_SLIPS,
@@ -36,12 +37,14 @@ from horus_core.control import (
     N_LATE_DONE,
     N_MISSES,
     N_RESUME,
+    NEVER,
     Layout,
     fence,
 )
 from horus_core.graph import Graph
 from horus_core.lane import LaneReader
 from horus_core.memory import SharedMemory
+from horus_core.relay import relay_of
 
 _HOUSEKEEPING_SECONDS = 0.02
 LEAD_NS = 30_000_000  # what the recorder has to open its files once the time of tick 0 is settled
@@ -183,7 +186,7 @@ class ExternalLanes:
                 reader.set_visible(commit, head, tick, sent_in=tick)
                 fence()
                 control[row + L_COMMIT] = head
-        control[H_ADMITTED] += 1
+        control[H_ADMITTED] = self._seen
 
 
 class Coordinator:
@@ -232,6 +235,7 @@ class Coordinator:
         self._stop_since = 0.0
         self.safe_mode = False
         self._with_safe_state = frozenset(each for each, node in enumerate(graph.nodes) if node.safe_state)
+        self._relay = relay_of(graph) if lockstep else None
         self._origin = (0, self.tick)  # a monotonic time, and the tick that is due then
 
     def late_since(self, position: int) -> int | None:
@@ -287,10 +291,15 @@ class Coordinator:
             for position in pattern.computes:
                 self._await(self._rows[position] + N_FINISHED, self._graph.schedules[position].last(tick - 1))
             self._external.commit(tick)
+            relayed = self._relay is not None and not period_ns and not out and not self.safe_mode
+            if relayed:
+                control[H_RELAY] = FREE if last_tick is None else last_tick
             fence()
             control[H_RELEASED] = tick
             for position in pattern.sources:
                 self._post[position]()
+            if relayed and (tick := self._follow_relay(pace)) < 0:
+                return
             for finished, excused in pattern.sinks:
                 while control[finished] < tick and control[excused] < tick:
                     try:
@@ -301,12 +310,46 @@ class Coordinator:
                         pass
                     if watch.stopping and self._abandoned(finished, tick):
                         return
+            if self._down:  # those that the dead one would have waited for
+                for finished, _ in patterns.without(tick, self.out).sinks:
+                    self._await(finished, tick)
             self.tick = patterns.next(tick)
             if control[H_STOP_ASKED]:
                 return
         for position, schedule in enumerate(self._graph.schedules):
             if self._graph.nodes[position].compute:
                 self._await(self._rows[position] + N_FINISHED, schedule.last(self.tick - 1))
+
+    def _follow_relay(self, pace: Pace) -> int:
+        """Looks after everything else while the last node of each tick releases the next (see `relay`).
+
+        Returns:
+            The tick that was released last, and has ended or lost its last node; -1 if a stop need not wait for it.
+        """
+        control, watch, relay = self._control, self._watch, self._relay
+        finished = self._rows[relay.sink] + N_FINISHED  # type: ignore[union-attr]
+        while True:
+            if watch.stopping or pace.paused or pace.period_ns or self._down or self._returning or self.safe_mode:
+                control[H_RELAY] = NEVER
+            ended = control[finished]
+            fence()
+            tick: int = control[H_RELEASED]
+            if ended >= tick:
+                control[H_RELAY] = NEVER
+                return tick
+            if control[finished - N_FINISHED + N_EXCUSED] >= tick:  # it is gone, perhaps before it woke anybody
+                control[H_RELAY] = NEVER
+                for position in relay.sources:  # type: ignore[union-attr]
+                    self._post[position]()
+                return tick
+            if watch.stopping and self._abandoned(finished, tick):
+                return -1
+            try:
+                self._done.acquire(_HOUSEKEEPING_SECONDS)
+            except posix_ipc.BusyError:
+                watch.housekeep(0)
+            except posix_ipc.SignalError:
+                continue
 
     def _abandoned(self, finished: int, tick: int) -> bool:
         """Whether a stop need not wait for this tick: it has been given a second to end by itself."""
@@ -461,6 +504,8 @@ class Coordinator:
         self._late.pop(position, None)
         self._down.add(position)
         control, row = self._control, self._rows[position]
+        control[H_RELAY] = NEVER  # before anybody is let go on without it
+        fence()
         control[row + N_EXCUSED] = FREE
         control[row + N_RESUME] = -1
         for word in self._reader_floors(position):

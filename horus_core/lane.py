@@ -21,15 +21,12 @@ timing, so a run is reproducible.
 from __future__ import annotations
 
 import os
-import struct
-import time
 from collections.abc import Callable
-from typing import Any
 
 from horus_core.control import FREE, L_COMMIT, L_GENERATION, L_HEAD, L_LOST, NEVER, Layout, fence
 from horus_core.errors import SharedMemoryFull
+from horus_core.hotpath import ReaderCore, WriterCore
 from horus_core.memory import SHM, Memory
-from horus_core.values import ARRAYS, Parts
 
 S_FIRST, S_SLOTS, S_DATA, S_SEALED = range(4)
 HEADER_BYTES = 64
@@ -37,10 +34,7 @@ ENTRY_BYTES = 64
 E_SEQUENCE, E_TICK, E_VISIBLE, E_TIME, E_POSITION, E_LENGTH, E_ENCODING = range(7)
 FIRST_DATA = 1 << 17  # bytes of the data ring of a first generation
 LIMIT = 1 << 26  # bytes up to which a lane grows for slow readers, less where /dev/shm is small (see `growth_limit`)
-_ALIGN = 64
 _FORGET = 64  # messages that are let go at once
-_pack_entry = struct.Struct("<7q").pack_into
-_now = time.monotonic_ns
 
 
 def growth_limit() -> int:
@@ -96,7 +90,7 @@ def segment_name(lane: int, generation: int) -> str:
     return f"{lane}.{generation}"
 
 
-class LaneWriter:
+class LaneWriter(WriterCore):
     """The one writer of a lane. A writer that is made anew (after a crash) goes on where the last one stopped.
 
     Args:
@@ -118,20 +112,17 @@ class LaneWriter:
         wait_for_recorder: Callable[[], bool] | None = None,
         lazy: bool = False,
     ) -> None:
-        self._memory, self._control, self._lane = memory, control, lane
-        self._row = layout.lane(lane)
+        row = layout.lane(lane)
+        super().__init__(control, row + L_HEAD, row + L_COMMIT)
+        self._memory, self._control, self._lane, self._row = memory, control, lane, row
         self._floors = layout.floor_words(lane)
         self._subscribers = self._floors[:-1] or self._floors
         self._limit = growth_limit()
         self._wait = wait_for_recorder
         self._slots = power_of_two(max(2 * capacity, 64))
-        self._head_word = self._row + L_HEAD
-        self.head = control[self._row + L_HEAD]
-        self.committed = control[self._row + L_COMMIT]
-        generation = control[self._row + L_GENERATION]
+        generation = control[row + L_GENERATION]
         self._segment: Segment | None = None
-        self._room_end = self._slots_end = self._pos = self._tail = 0
-        self._mask = self._data_mask = -1  # no room at all, until the first segment
+        self._tail = 0
         if generation != NEVER:
             self._adopt(Segment(memory.open(segment_name(lane, generation))))
         elif not lazy:
@@ -139,9 +130,8 @@ class LaneWriter:
 
     def _adopt(self, segment: Segment) -> None:
         """Takes over `segment`, which holds whatever an earlier writer left."""
-        self._segment = segment
-        self._words, self._data, self._raw = segment.words, segment.data, segment.raw
-        self._mask, self._data_mask = segment.mask, segment.data_mask
+        self._segment, self._words = segment, segment.words
+        self._attach(segment.words, segment.data)
         self._words[S_SEALED] = NEVER  # it may have been killed on the way to a next generation
         self._pos, self._tail = 0, self.head
         if self.head > segment.first:
@@ -163,9 +153,8 @@ class LaneWriter:
         if self._segment is not None:
             fence()
             self._segment.words[S_SEALED] = self.head
-        self._segment = segment
-        self._words, self._data, self._raw = segment.words, segment.data, segment.raw
-        self._mask, self._data_mask = segment.mask, segment.data_mask
+        self._segment, self._words = segment, segment.words
+        self._attach(segment.words, segment.data)
         self._pos, self._tail = 0, self.head
         self._set_bounds()
         fence()
@@ -187,43 +176,6 @@ class LaneWriter:
         self._slots_end = self._tail + self._mask + 1
         behind = self._words[8 + (self._tail & self._mask) * 8 + E_POSITION] if self._tail < self.head else self._pos
         self._room_end = behind + self._data_mask + 1
-
-    def put(self, encoding: int, payload: Any, tick: int, visible: int) -> int:
-        """Writes a message: `payload` is bytes, or Parts for ARRAYS. Returns its size in bytes.
-
-        Raises:
-            SharedMemoryFull: the payload does not fit and /dev/shm has no room for a larger segment.
-        """
-        if encoding == ARRAYS:
-            size = payload.size if type(payload) is Parts else len(payload)
-            self._pos = -(-self._pos // _ALIGN) * _ALIGN
-        else:
-            size = len(payload)
-        head, pos, mask = self.head, self._pos, self._data_mask
-        offset = pos & mask
-        end = offset + size
-        if head >= self._slots_end or pos + size > self._room_end or end > mask + 1:
-            self._make_room(size)
-            pos = self._pos
-            offset = pos & self._data_mask
-            end = offset + size
-        if encoding == ARRAYS and type(payload) is Parts:
-            payload.write(self._data[offset:end])
-        else:
-            self._data[offset:end] = payload
-        entry = 8 + (head & self._mask) * 8
-        _pack_entry(self._raw, entry * 8 + 8, tick, visible, _now(), pos, size, encoding, 0)
-        self.head = head = head + 1
-        self._words[entry] = head
-        self._pos = pos + size
-        self._control[self._head_word] = head
-        return size
-
-    def commit(self) -> None:
-        """Lets readers have what was put."""
-        if self.committed != self.head:
-            fence()
-            self._control[self._row + L_COMMIT] = self.committed = self.head
 
     def commit_as(self, visible: int) -> None:
         """Lets readers have what was put, from tick `visible` on."""
@@ -311,7 +263,7 @@ class LaneWriter:
         self._let_go(self._tail + 1)
 
 
-class LaneReader:
+class LaneReader(ReaderCore):
     """Reads a lane, without ever holding up its writer.
 
     Args:
@@ -320,29 +272,7 @@ class LaneReader:
         reader: the position of the reading node; None for the recorder, or for an observer that has no floor.
         capacity: messages that it may be behind at the start of a tick.
         observe: True for an observer.
-
-    Attributes:
-        cursor: the sequence of the next message.
-        end: one past the last message that it may read now.
-        dropped: messages that it lost.
     """
-
-    __slots__ = (
-        "_commit_word",
-        "_control",
-        "_floor_word",
-        "_generation",
-        "_generation_word",
-        "_lane",
-        "_memory",
-        "_segment",
-        "_segments",
-        "_stop",
-        "capacity",
-        "cursor",
-        "dropped",
-        "end",
-    )
 
     def __init__(
         self,
@@ -354,53 +284,21 @@ class LaneReader:
         capacity: int = FREE,
         observe: bool = False,
     ) -> None:
-        self._memory, self._control, self._lane, self.capacity = memory, control, lane, capacity
         row = layout.lane(lane)
-        self._commit_word, self._generation_word = row + L_COMMIT, row + L_GENERATION
-        self._floor_word = None if observe else layout.floor(lane, reader)
-        self._generation = NEVER
+        floor = NEVER if observe else layout.floor(lane, reader)
+        super().__init__(control, row + L_COMMIT, row + L_GENERATION, floor, capacity)
+        self._memory, self._control, self._lane, self._row = memory, control, lane, row
         self._segments: list[Segment] = []
-        self._segment: Segment | None = None
-        self._stop = 0
-        self.cursor = self.end = self.dropped = 0
 
-    def open(self, limit: int) -> bool:
-        """Fixes what can be read: the committed messages that are visible in tick `limit`. Returns whether any is new.
-
-        Releases what was read before.
-        """
-        if self._floor_word is not None:
-            self._control[self._floor_word] = self.cursor
-        end = self._control[self._commit_word]
-        if end == self.end:
-            return False
-        fence()
-        if self._control[self._generation_word] != self._generation:
-            self.follow()
-        old = self.end
-        segment = self._segment
-        if segment is not None and segment.words[S_SEALED] == NEVER and old >= segment.first:
-            # The usual case: one open segment holds all that is new.
-            words, mask = segment.words, segment.mask
-            while end > old:
-                entry = 8 + ((end - 1) & mask) * 8
-                if words[entry] == end and words[entry + E_VISIBLE] <= limit:
-                    break
-                end -= 1
-            self._stop = end
-        else:
-            while end > old and self.word(end - 1, E_VISIBLE) > limit:
-                end -= 1
-        self.end = end
-        if end - self.cursor > self.capacity:
-            self.dropped += end - self.capacity - self.cursor
-            self.cursor = end - self.capacity
-        return end > old
+    def _visible(self, end: int, limit: int) -> int:
+        while end > self.end and self.word(end - 1, E_VISIBLE) > limit:
+            end -= 1
+        return end
 
     def start_at(self, visible: int) -> None:
         """Places the cursor behind all committed messages that became visible before tick `visible`."""
         self.follow()  # while the cursor is at 0, so that no generation is forgotten
-        self.cursor = self.end = self._control[self._commit_word]
+        self.cursor = self.end = self._control[self._row + L_COMMIT]
         if self.end:
             while (
                 self.cursor > 0 and self._holding(self.cursor - 1) and self.word(self.cursor - 1, E_VISIBLE) >= visible
@@ -410,7 +308,7 @@ class LaneReader:
 
     def follow(self) -> None:
         """Maps generations that the writer made since, and forgets those that are read."""
-        newest = self._control[self._generation_word]
+        newest = self._control[self._row + L_GENERATION]
         for generation in range(self._generation + 1, newest + 1):
             try:
                 self._segments.append(Segment(self._memory.open(segment_name(self._lane, generation))))
@@ -418,7 +316,8 @@ class LaneReader:
                 continue  # the writer removed it: all readers were past it
         self._generation = newest
         self._segments = [segment for segment in self._segments if segment.stop > self.cursor] or self._segments[-1:]
-        self._segment, self._stop = None, 0
+        self._stop = 0
+        self._attach(None, None)
 
     def _holding(self, sequence: int) -> Segment | None:
         """The segment with the entry of `sequence`, None if it was overwritten."""
@@ -438,7 +337,7 @@ class LaneReader:
 
     def set_visible(self, first: int, stop: int, visible: int, sent_in: int | None = None) -> None:
         """Sets from when the messages `first` to `stop` - 1 are visible, and their tick; only for who commits them."""
-        if self._control[self._generation_word] != self._generation:
+        if self._control[self._row + L_GENERATION] != self._generation:
             self.follow()
         for sequence in range(first, stop):
             segment = self._holding(sequence)
@@ -451,43 +350,13 @@ class LaneReader:
         """The tick of the next message; only if there is one."""
         return self.word(self.cursor, E_TICK)
 
-    def take(self, decode: Callable[[int, memoryview], Any]) -> tuple[bool, Any]:
-        """Reads the next message.
-
-        Args:
-            decode: makes the value of an encoding and a payload, which is valid only within the call (and until the next
-                :meth:`open` if the message is not lost).
-
-        Returns:
-            (True, value), or (False, None) if messages up to the end were overwritten.
-        """
-        while self.cursor < self.end:
-            sequence = self.cursor
-            if sequence >= self._stop:
-                self._select(sequence)
-            segment = self._segment
-            self.cursor = sequence + 1
-            if segment is not None:
-                entry = 8 + (sequence & segment.mask) * 8
-                words = segment.words
-                if words[entry] == sequence + 1:
-                    offset, size = words[entry + E_POSITION] & segment.data_mask, words[entry + E_LENGTH]
-                    try:
-                        value = decode(words[entry + E_ENCODING], segment.data[offset : offset + size])
-                    except Exception:
-                        if words[entry] == sequence + 1:
-                            raise
-                    else:
-                        if words[entry] == sequence + 1:
-                            return True, value
-            self.dropped += 1
-        return False, None
-
     def _select(self, sequence: int) -> None:
-        self._segment, self._stop = None, sequence + 1
+        self._stop = sequence + 1
         for segment in self._segments:
             stop = segment.stop
             if segment.first <= sequence < stop:
                 # An open segment may be sealed at any later message, but never below what is committed now.
-                self._segment, self._stop = segment, min(stop, self.end)
+                self._stop = min(stop, self.end)
+                self._attach(segment.words, segment.data)
                 return
+        self._attach(None, None)

@@ -6,52 +6,32 @@ after the other, and a replayed node puts a `source` in the place of the callbac
 
 from __future__ import annotations
 
+import functools
 import inspect
-import struct
-import time
 import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from horus_core import clock
 from horus_core.clock import TickClock
-from horus_core.control import (
-    BUCKETS,
-    H_ADMITTED,
-    H_EPOCH,
-    H_STOP_ASKED,
-    N_BACK,
-    N_BUSY,
-    N_BUSY_LAST,
-    N_BUSY_MAX,
-    N_BUSY_MIN,
-    N_CURRENT,
-    N_DROPPED,
-    N_ERRORS,
-    N_OVERRUNS,
-    N_RECEIVED,
-    N_SENT,
-    N_SENT_BYTES,
-    N_STARTED,
-    N_TICKS,
-    Layout,
-)
+from horus_core.control import H_EPOCH, H_STOP_ASKED, N_BACK, N_CURRENT, N_ERRORS, NEVER, Layout
 from horus_core.errors import UnknownTopic
 from horus_core.graph import BUDGET_SHARE, Graph
+from horus_core.hotpath import TickCore
 from horus_core.lane import E_TICK, LaneReader, LaneWriter
 from horus_core.memory import Memory
 from horus_core.node import Node, takes_node
-from horus_core.values import RAW, Decoder, Encoder
+from horus_core.values import Decoder, Encoder
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from horus_core.hotpath.pure import Outlet
+
 OK, LATE, ERROR, SAFE = range(4)  # a place in recording.format.STATUSES
 TRACE_HEAD = 5  # words of a tick row: start, duration, status, visible, dropped; then first, stop, end per input
 TRACE_CAPACITY = 512
-
-_monotonic = time.monotonic_ns
 
 
 @dataclass(frozen=True)
@@ -93,7 +73,7 @@ class Source(Protocol):
         """Sends what was recorded in `tick`."""
 
 
-class NodeRunner:
+class NodeRunner(TickCore):
     """Runs one node's ticks.
 
     Args:
@@ -126,51 +106,60 @@ class NodeRunner:
         self.spec, self.node, self.options, self.position = graph.nodes[position], node, options, position
         self.schedule = graph.schedules[position]
         self._control, self._row = control, layout.node(position)
-        self._histogram = layout.histogram(position)
         self._log, self._source = log, source
         self.failure: tuple[BaseException, str] | None = None
         self.safe = self._is_safe = False
-        row = self._row  # counters of an earlier process of this node go on
-        self._ticks, self._busy = control[row + N_TICKS], control[row + N_BUSY]
-        self._busy_max, self._busy_min = control[row + N_BUSY_MAX], control[row + N_BUSY_MIN]
-        self._previous = -1  # the tick that it ran before this one
         self._publishers: dict[str, list[tuple[int, Sequence[int]]]] = {}  # per topic: row, recorded ticks of return
         wait = wait_for_recorder if options.recorded and (options.lockstep or options.block) else None
         self.writers: dict[str, LaneWriter] = {}
-        self._encoders: dict[str, Callable[[Any], tuple[int, Any]]] = {}
+        outlets: dict[str, Outlet] = {}
         for index in graph.outputs[position]:
             lane = graph.lanes[index]
-            self.writers[lane.topic] = LaneWriter(memory, control, layout, index, lane.capacity, wait)
-            self._encoders[lane.topic] = Encoder(self.spec.name, lane.topic, lane.kind).encode
-        self._trace = LaneWriter(memory, control, layout, len(graph.lanes) + position, TRACE_CAPACITY, wait)
-        self._inboxes: dict[str, list[LaneReader]] = {}
-        self._decoders: dict[str, Callable[..., Any]] = {}
-        self._views: dict[str, Callable[..., Any]] = {}
-        self._inputs: list[tuple[LaneReader, int]] = []
-        self._external: list[LaneReader] = []
+            writer = self.writers[lane.topic] = LaneWriter(memory, control, layout, index, lane.capacity, wait)
+            encoder = Encoder(self.spec.name, lane.topic, lane.kind)
+            pack = encoder.pack if lane.kind is None else None
+            outlets[lane.topic] = (writer, encoder.encode, pack, encoder.arrays, encoder.rest)
+        trace = LaneWriter(memory, control, layout, len(graph.lanes) + position, TRACE_CAPACITY, wait)
+        inboxes: dict[str, list[LaneReader]] = {}
+        decoders: dict[str, Decoder] = {}
+        inputs: list[tuple[LaneReader, int]] = []
         self._readers: list[LaneReader] = []
         for entry in graph.inputs[position]:
             lane = graph.lanes[entry.lane]
             reader = LaneReader(memory, control, layout, entry.lane, position, lane.capacity)
             self._readers.append(reader)
-            if lane.external:
-                self._external.append(reader)
-            else:
-                self._inputs.append((reader, entry.lag))
-            self._inboxes.setdefault(lane.topic, []).append(reader)
             if not lane.external:
+                inputs.append((reader, entry.lag))
                 publisher = graph.nodes[lane.node]
                 back = (layout.node(lane.node), options.backs.get(publisher.name, ()))
                 self._publishers.setdefault(lane.topic, []).append(back)
-            decoder = Decoder(lane.topic, lane.kind)
-            self._decoders[lane.topic] = decoder.decode
-            self._views[lane.topic] = lambda encoding, payload, decode=decoder.decode: decode(encoding, payload, False)
-        self._trigger = self._inboxes[self.spec.on] if self.spec.on is not None else []
+            inboxes.setdefault(lane.topic, []).append(reader)
+            decoders[lane.topic] = Decoder(lane.topic, lane.kind)
+        heard = {reader for reader, _ in inputs}
+        self._inputs = inputs
+        self._inboxes = {
+            topic: (tuple(readers), decoder.decode, functools.partial(decoder.decode, copy=False), decoder.unpack)
+            for topic, readers in inboxes.items()
+            if (decoder := decoders[topic])
+        }
+        self._equip(
+            control,
+            self._row,
+            layout.histogram(position),
+            round((self.spec.budget or BUDGET_SHARE * self.spec.period) * 1e9),
+            inputs,
+            [reader for reader in self._readers if reader not in heard],
+            self._readers,
+            inboxes[self.spec.on] if self.spec.on is not None else (),
+            list(self.writers.values()),
+            trace,
+            outlets,
+            self._inboxes,
+        )
         self._placed = False
-        self._external_seen = 0
-        self._pack_trace = struct.Struct(f"<{TRACE_HEAD + 3 * len(self._readers)}q").pack
         self._loop: AbstractEventLoop | None = None
         self._call = {} if source is not None else {role: self._callable(role) for role in node.callbacks}
+        self._run_tick = self._call.get("tick")
         self.clock = TickClock(
             self.spec.name,
             self.spec.period,
@@ -181,16 +170,11 @@ class NodeRunner:
             options.deterministic,
             self.restarted,
         )
-        self._budget_ns = round((self.spec.budget or BUDGET_SHARE * self.spec.period) * 1e9)
         self._skips: Container[int] | None = options.skips.get(self.spec.name)
         self._visibles = options.visibles.get(self.spec.name, {})
         self._ahead = self.spec.compute
         self.tick = self.visible = options.first_tick
-        self._sent_bytes = 0
-        self._received = 0
-        self._start = self._duration = 0
         self._status = OK
-        self._bounds: list[int] = []
         self._restarted = False
 
     def _callable(self, role: str) -> Callable[..., Any]:
@@ -236,113 +220,62 @@ class NodeRunner:
 
         An exception of the callback that ``on_error`` did not take is left in :attr:`failure`.
         """
-        control, row = self._control, self._row
-        start = _monotonic()
         if not self._placed:
             self._place(tick)
-        trigger = self._trigger
-        heard = sum([reader.end for reader in trigger]) if trigger else 0
-        for reader, lag in self._inputs:
-            reader.open(tick - lag)
-        if control[H_ADMITTED] != self._external_seen:
-            self._external_seen = control[H_ADMITTED]
-            for reader in self._external:
-                reader.open(tick)
-        if trigger and not self.safe and heard == sum([reader.end for reader in trigger]):
+        safe = self.safe
+        out = self._is_safe or (self._skips is not None and tick in self._skips)
+        if not self.begin(tick, out, safe):
             return False
-        if (self._skips is not None and tick in self._skips) or self._is_safe:
-            return False
-        control[row + N_CURRENT] = tick
-        control[row + N_STARTED] = self._start = start
-        self.tick = self.clock.tick = tick
+        ticking = self.clock
+        ticking.tick, ticking.started_ns = tick, self.started
         self.visible = self.schedule.next(tick) if self._ahead else tick
         if self._visibles:
             self.visible = self._visibles.get(tick, self.visible)
-        self.clock.started_ns = start
         self._status = OK
-        bounds = self._bounds
-        bounds.clear()
-        for reader in self._readers:
-            bounds.append(reader.cursor)
-            bounds.append(reader.end)
-        clock._current = self.clock
+        clock._current = ticking
         try:
-            if self.safe and "safe_state" in self._call:
+            if safe and "safe_state" in self._call:
                 self._is_safe, self._status = True, SAFE
                 self._call["safe_state"](self.node)
-            elif self._source is None:
-                self._call["tick"](self.node)
-            else:
+            elif self._run_tick is not None:
+                self._run_tick(self.node)
+            elif self._source is not None:
                 self._source.send(tick, self.writers)
         except Exception as problem:
-            self._status = ERROR
             self._failed(problem)
-        self._duration = _monotonic() - start
-        self._previous = tick
+        self.ended()
         return True
 
-    def commit(self, visible: int | None = None, status: int | None = None) -> None:
+    @property
+    def plain(self) -> Callable[..., Any] | None:
+        """The ``tick`` callback, if every tick is like the other: nothing replayed, left out, delayed or in safe mode."""
+        special = not self._placed or self._ahead or self._visibles or self._skips is not None or self.safe
+        return None if special or self._source is not None else self._run_tick
+
+    def commit(self, visible: int = NEVER, status: int | None = None) -> None:
         """Makes the outputs of the job that ran last visible, in its tick or in `visible`, and writes its row."""
-        if visible is None:
-            for writer in self.writers.values():
-                if writer.committed != writer.head:
-                    writer.commit()
-        else:
-            self.visible = visible
-            for writer in self.writers.values():
-                writer.commit_as(visible)
-        self._write_row(self._status if status is None or self._status != OK else status)
+        self.conclude(self._status if status is None or self._status != OK else status, visible)
 
     def idle(self) -> None:
         """Notes that no tick runs."""
         self._control[self._row + N_CURRENT] = -1
 
-    def _write_row(self, status: int) -> None:
-        control, row, duration = self._control, self._row, self._duration
-        words: list[int] = []
-        bounds, dropped, received, at = self._bounds, 0, 0, 0
-        for reader in self._readers:
-            first = bounds[at]
-            stop = reader.cursor
-            words += (first, stop, bounds[at + 1])
-            received += stop - first
-            dropped += reader.dropped
-            at += 2
-        self._trace.put(
-            RAW, self._pack_trace(self._start, duration, status, self.visible, dropped, *words), self.tick, self.visible
-        )
-        self._trace.commit()
-        self._ticks = ticks = self._ticks + 1
-        self._busy = busy = self._busy + duration
-        control[row + N_TICKS] = ticks
-        control[row + N_BUSY] = busy
-        control[row + N_BUSY_LAST] = duration
-        if duration > self._busy_max:
-            control[row + N_BUSY_MAX] = self._busy_max = duration
-        if duration < self._busy_min:
-            control[row + N_BUSY_MIN] = self._busy_min = duration
-        if duration > self._budget_ns:
-            control[row + N_OVERRUNS] += 1
-        if received:
-            control[row + N_RECEIVED] += received
-        if dropped:
-            control[row + N_DROPPED] = dropped
-        control[self._histogram + bucket_of(duration)] += 1
-        control[row + N_CURRENT] = -1
-
-    def _failed(self, problem: Exception) -> None:
+    def _failed(self, problem: Exception) -> bool:
+        """The callback raised `problem`. Returns whether the node goes on."""
+        self._status = ERROR
         self._control[self._row + N_ERRORS] += 1
         if "on_error" in self._call:
             try:
                 self._call["on_error"](self.node, problem)
-                return
+                return True
             except Exception as second:
                 problem = second
         trace = own_traceback(problem)
         if self.spec.failure_policy == "ignore":
             self._log("error", self.tick, f"tick {self.tick} raised, and failure_policy='ignore' goes on:\n{trace}")
-        else:
-            self.failure = (problem, trace)
+            return True
+        self.failure = (problem, trace)
+        return False
 
     def call(self, role: str) -> None:
         """Calls the ``init``, ``shutdown`` or ``safe_state`` callback, if there is one."""
@@ -371,37 +304,7 @@ class NodeRunner:
         if self._loop is not None:
             self._loop.close()
 
-    # What the node's handle calls.
-
-    def send(self, topic: str, data: Any) -> bool:
-        writer = self.writers.get(topic)
-        if writer is None:
-            raise UnknownTopic(self.spec.name, "send", topic, tuple(self.writers))
-        encoding, payload = self._encoders[topic](data)
-        size = writer.put(encoding, payload, self.tick, self.visible)
-        control, row = self._control, self._row
-        control[row + N_SENT] += 1
-        control[row + N_SENT_BYTES] += size
-        return True
-
-    def recv(self, topic: str, copy: bool = True) -> Any:
-        inbox = self._inbox(topic)
-        decode = self._decoders[topic] if copy else self._views[topic]
-        while (reader := _oldest(inbox)) is not None:
-            found, value = reader.take(decode)
-            if found:
-                return value
-        return None
-
-    def recv_all(self, topic: str, copy: bool = True) -> list[Any]:
-        messages = []
-        inbox = self._inbox(topic)
-        decode = self._decoders[topic] if copy else self._views[topic]
-        while (reader := _oldest(inbox)) is not None:
-            found, value = reader.take(decode)
-            if found:
-                messages.append(value)
-        return messages
+    # What the node's handle calls, besides the send, recv and recv_all of TickCore.
 
     def latest(self, topic: str, copy: bool = True) -> Any:
         inbox = self._inbox(topic)
@@ -416,17 +319,19 @@ class NodeRunner:
     def has_msg(self, topic: str) -> bool:
         return any(reader.cursor < reader.end for reader in self._inbox(topic))
 
-    def _inbox(self, topic: str) -> list[LaneReader]:
-        inbox = self._inboxes.get(topic)
-        if inbox is None:
-            raise UnknownTopic(self.spec.name, "recv", topic, tuple(self._inboxes))
-        return inbox
+    def _inbox(self, topic: str) -> tuple[LaneReader, ...]:
+        if topic not in self._inboxes:
+            self._unknown("recv", topic)
+        return self._inboxes[topic][0]
+
+    def _unknown(self, verb: str, topic: str) -> NoReturn:
+        raise UnknownTopic(self.spec.name, verb, topic, tuple(self.writers if verb == "send" else self._inboxes))
 
     def restarted(self, topic: str) -> bool:
         """Whether a publisher of `topic` was restarted since this node's last tick."""
         self._inbox(topic)
         for row, recorded in self._publishers.get(topic, ()):
-            if any(self._previous < back <= self.tick for back in (self._control[row + N_BACK], *recorded)):
+            if any(self.previous < back <= self.tick for back in (self._control[row + N_BACK], *recorded)):
                 return True
         return False
 
@@ -437,31 +342,12 @@ class NodeRunner:
         self._control[H_STOP_ASKED] = self.tick + 1
 
 
-def _oldest(inbox: list[LaneReader]) -> LaneReader | None:
-    """The reader whose next message is the oldest by (tick, publisher's position); None if all are read."""
-    oldest: LaneReader | None = None
-    for reader in inbox:
-        if reader.cursor < reader.end and (oldest is None or reader.peek_tick() < oldest.peek_tick()):
-            oldest = reader
-    return oldest
-
-
 def own_traceback(problem: BaseException) -> str:
     """The traceback of a user's exception, without the frames of this module."""
     frame = problem.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
         frame = frame.tb_next
     return "".join(traceback.format_exception(type(problem), problem, frame)).rstrip()
-
-
-def bucket_of(duration: int) -> int:
-    """The histogram bucket of a duration in ns: four per power of two.
-
-    >>> bucket_of(1000), bucket_of(1200), bucket_of(2000)
-    (43, 44, 47)
-    """
-    bits = duration.bit_length()
-    return min(BUCKETS - 1, bits * 4 + (duration >> (bits - 3) & 3)) if bits > 2 else duration
 
 
 def bucket_start(bucket: int) -> float:

@@ -102,6 +102,10 @@ class Encoder:
         node: name for error messages.
         topic: name for error messages.
         kind: the topic's declared type; a dict sent on such a topic is checked against it.
+
+    Attributes:
+        pack: makes a msgpack object of a value that is not bytes, on a topic without a declared type.
+        arrays: the large arrays that `pack` met, which go beside the object: (offset, array). Always the same list.
     """
 
     def __init__(self, node: str, topic: str, kind: type | None = None) -> None:
@@ -109,8 +113,8 @@ class Encoder:
         self._convert = kind is not None and (
             hasattr(kind, "__struct_fields__") or hasattr(kind, "__dataclass_fields__")
         )
-        self._arrays: list[tuple[int, np.ndarray]] = []
-        self._pack = msgspec.msgpack.Encoder(enc_hook=self._hook).encode
+        self.arrays: list[tuple[int, np.ndarray]] = []
+        self.pack = msgspec.msgpack.Encoder(enc_hook=self._hook).encode
 
     def encode(self, value: Any) -> tuple[int, bytes | Parts]:
         """The encoding and the payload of `value`.
@@ -126,16 +130,19 @@ class Encoder:
         try:
             if type(value) in _BYTES:
                 return RAW, bytes(value)
-            packed = self._pack(value)
+            packed = self.pack(value)
         except (TypeError, OverflowError, RecursionError, ValueError) as problem:
-            self._arrays = []
+            self.arrays.clear()
             why = str(problem).rstrip(".") or type(problem).__name__
             if isinstance(problem, OverflowError):
                 why = "an int must lie between -2**63 and 2**64 - 1"
             raise UnsendableValue(self._node, self._topic, type(value).__name__, why) from None
-        if not self._arrays:
-            return MSGPACK, packed
-        arrays, self._arrays = self._arrays, []
+        return self.rest(packed) if self.arrays else (MSGPACK, packed)
+
+    def rest(self, packed: bytes) -> tuple[int, Parts]:
+        """The encoding and the payload of a value that `pack` made `packed` of, and met large arrays in."""
+        arrays = self.arrays[:]
+        self.arrays.clear()
         return ARRAYS, _parts(packed, arrays)
 
     def _checked(self, value: Any) -> Any:
@@ -165,9 +172,9 @@ class Encoder:
                 form, shape = _dtype_form(value.dtype), value.shape
                 if value.nbytes < _LARGE_ARRAY:
                     return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, shape, value.tobytes())))
-                last = self._arrays[-1] if self._arrays else None
+                last = self.arrays[-1] if self.arrays else None
                 offset = -(-(last[0] + last[1].nbytes) // _ALIGN) * _ALIGN if last else 0
-                self._arrays.append((offset, value))
+                self.arrays.append((offset, value))
                 return msgspec.msgpack.Ext(_EXT_REFERENCE, _plain.encode((form, shape, offset)))
             if isinstance(value, numpy.generic):
                 if self._kind is not None and value.dtype.kind in "biufSU":
@@ -197,6 +204,9 @@ class Decoder:
     Args:
         topic: name for error messages.
         kind: the topic's declared type, or None for plain values.
+
+    Attributes:
+        unpack: reads one msgpack object; raises what msgspec raises.
     """
 
     def __init__(self, topic: str, kind: type | None = None) -> None:
@@ -204,7 +214,7 @@ class Decoder:
         typed = kind is not None and (hasattr(kind, "__struct_fields__") or hasattr(kind, "__dataclass_fields__"))
         target: Any = kind if typed or kind in _BUILTIN_KINDS else Any
         self._area: tuple[memoryview, bool] | None = None
-        self._unpack: Decode = msgspec.msgpack.Decoder(target, ext_hook=self._ext, dec_hook=_identity).decode
+        self.unpack: Decode = msgspec.msgpack.Decoder(target, ext_hook=self._ext, dec_hook=_identity).decode
 
     def decode(self, encoding: int, payload: memoryview, copy: bool = True) -> Any:
         """The value of a message.
@@ -219,7 +229,7 @@ class Decoder:
         """
         try:
             if encoding == MSGPACK:
-                return self._unpack(payload)
+                return self.unpack(payload)
             if encoding == RAW:
                 return bytes(payload)
             if encoding == ARRAYS:
@@ -228,7 +238,7 @@ class Decoder:
                     raise ValueError("the length of its object exceeds the message")
                 self._area = (payload, copy)
                 try:
-                    return self._unpack(payload[_WORD : _WORD + size])
+                    return self.unpack(payload[_WORD : _WORD + size])
                 finally:
                     self._area = None
             raise ValueError(f"unknown encoding {encoding}")

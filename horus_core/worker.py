@@ -40,15 +40,17 @@ from horus_core.control import (
     open_control,
 )
 from horus_core.graph import Graph, NodeSpec
+from horus_core.hotpath import FAILED, MISSED, NATIVE, ORPHAN, READY, SAFE, STALE, Turn
 from horus_core.memory import SharedMemory
 from horus_core.node import adopt_node
 from horus_core.process import Reporter, enter_child, pin, precise_timers
+from horus_core.relay import relay_of
 from horus_core.runner import LATE, NodeRunner, RunOptions, own_traceback
-from horus_core.schedule import NodeSchedule
 from horus_core.shipping import load
 
 POLL = 0.1  # seconds a worker sleeps at most before it looks whether it is still wanted
 _GARBAGE = 2000  # allocations after which a collection is due, between ticks
+_SERIES = 16  # ticks between two looks at that
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Boot:
         tick: the first tick that it may run in.
         restarted: whether an earlier process ran this node in this graph.
         source: for a replayed node, its source, instead of callbacks.
+        spin_ns: how long it may look for its turn before it sleeps.
     """
 
     path: list[str]
@@ -73,6 +76,7 @@ class Boot:
     core: int | None
     priority: int | None
     lock_memory: bool
+    spin_ns: int = 0
     source: bytes | None = None
 
 
@@ -123,38 +127,51 @@ class Worker:
         self._runner = NodeRunner(
             graph, position, node, memory, control, layout, boot.options, self._wait_for_recorder, self._log, source
         )
-        self._needs = self._conditions()
         hearers = graph.feeds[position] if self._lockstep else (*graph.feeds[position], *graph.delayed[position])
-        self._hearers = [
-            (memory.semaphore(f"go{other}"), self._other_schedule(other)) for other in dict.fromkeys(hearers)
-        ]
-        self._safe_tick: int | None = None
+        relay = relay_of(graph) if self._lockstep else None
         self._ends = self._lockstep and (graph.nodes[position].compute or self._may_end_a_tick())
+        self._turn = Turn(
+            control,
+            self._row,
+            self._go,
+            self._ticket,
+            self._done,
+            parent,
+            round(POLL * 1e9),
+            boot.spin_ns,
+            self._conditions(),
+            [(memory.semaphore(f"go{other}"), *self._jobs(other)) for other in dict.fromkeys(hearers)],
+            [memory.semaphore(f"go{each}") for each in relay.sources] if relay and relay.sink == position else [],
+            self._schedule.jobs,
+            self._schedule.ticks,
+            self._ends,
+        )
+        self._safe_tick: int | None = None
 
-    def _other_schedule(self, other: int) -> NodeSchedule | None:
-        """The schedule of `other`; None if it runs in every tick in which this node runs."""
+    def _jobs(self, other: int) -> tuple[int, int]:
+        """The jobs per ticks of `other`; (0, 0) if it runs in every tick in which this node runs."""
         theirs = self._graph.schedules[other]
-        return None if (theirs.jobs, theirs.ticks) in ((self._schedule.jobs, self._schedule.ticks), (1, 1)) else theirs
+        mine = self._schedule
+        jobs = theirs.jobs, theirs.ticks
+        return (0, 0) if jobs in ((mine.jobs, mine.ticks), (1, 1)) else jobs
 
-    def _conditions(self) -> list[tuple[int, int, NodeSchedule | None, int]]:
-        """For each node to wait for: the words with its finished and excused ticks, its schedule, and 0 or 1 ticks back."""
+    def _conditions(self) -> list[tuple[int, int, int, int, int]]:
+        """For each node to wait for: the words with its finished and excused ticks, its jobs, and 0 or 1 ticks back."""
         graph, position = self._graph, self._position
         waits = [(other, 0) for other in graph.waits[position]]
         if not self._lockstep:
             waits += [(other, 1) for other in range(len(graph.nodes)) if position in graph.delayed[other]]
         found = []
         for other, back in waits:
-            row = self._layout.node(other)
-            theirs = graph.schedules[other]
-            every = (theirs.jobs, theirs.ticks) == (1, 1)
-            same = not back and (theirs.jobs, theirs.ticks) == (self._schedule.jobs, self._schedule.ticks)
-            found.append((row + N_FINISHED, row + N_EXCUSED, None if every or same else theirs, back))
+            row, theirs = self._layout.node(other), graph.schedules[other]
+            jobs = (theirs.jobs, theirs.ticks) if back and theirs.jobs != theirs.ticks else self._jobs(other)
+            found.append((row + N_FINISHED, row + N_EXCUSED, *jobs, back))
         return found
 
     def _may_end_a_tick(self) -> bool:
         """Whether there are ticks in which nobody waits for this node."""
         waiting = [other for other in self._graph.feeds[self._position] if not self._graph.nodes[other].compute]
-        return not any(self._other_schedule(other) is None for other in waiting)
+        return not any(self._jobs(other) == (0, 0) for other in waiting)
 
     def start(self) -> None:
         """Everything before the first tick; raises what ``init`` raises."""
@@ -181,7 +198,23 @@ class Worker:
         runner = self._runner
         tick = self._admitted()
         finish: Callable[[int, bool], int] = self._finish_lockstep if self._lockstep else self._finish_in_time
-        while self._wait(tick):
+        while True:
+            if NATIVE and (callback := runner.plain) is not None:
+                tick, why, ran = self._turn.run(runner, callback, runner.node, runner.clock, tick, _SERIES)
+                if why == READY:
+                    _collect_garbage()
+                    continue
+                if why == FAILED:
+                    return self._fail(tick)
+                if why == MISSED:
+                    tick = self._rejoin(tick, ran)
+                    continue
+                if why == STALE:
+                    tick = self._rejoin(tick, ran=False)
+                    continue
+                # Anything else is found once more, and handled, here:
+            if not self._wait(tick):
+                return self._shut_down()
             if self._safe_tick is not None:
                 tick, self._safe_tick = min(tick, self._safe_tick), None
             elif self._stale(tick):
@@ -191,9 +224,7 @@ class Worker:
             if runner.failure is not None:
                 return self._fail(tick)
             tick = finish(tick, ran)
-            if gc.get_count()[0] > _GARBAGE:
-                gc.collect(1)
-        return self._shut_down()
+            _collect_garbage()
 
     def _admitted(self) -> int:
         """The first tick to run; for a restarted node the coordinator says which, at a release."""
@@ -204,56 +235,33 @@ class Worker:
 
     def _sleep(self) -> None:
         """Waits for a post, but not for ever, nor after the supervisor."""
-        try:
-            self._go.acquire(POLL)
-        except posix_ipc.BusyError:
-            if os.getppid() != self._parent:
-                _leave(1)
-        except posix_ipc.SignalError:
-            return
+        if not self._turn.sleep():
+            _leave(1)
 
     def _wait(self, tick: int) -> bool:
         """Returns True once it is this node's turn in `tick`, or it must enter safe mode; False when the graph stops."""
-        control, needs = self._control, self._needs
         while True:
-            if control[H_SAFE_MODE] and not self._runner.safe and self._must_be_safe(tick):
+            turn = self._turn.wait(tick, not self._runner.safe)
+            if turn == READY or (turn == SAFE and self._must_be_safe()):
                 return True
-            if control[H_RELEASED] >= tick:
-                for finished, excused, theirs, back in needs:
-                    needed = tick - back if theirs is None else theirs.last(tick - back)
-                    if control[finished] < needed and control[excused] < needed:
-                        break
-                else:
-                    fence()
-                    return True
-            if control[H_STOP] or control[self._row + N_STOP]:
+            if turn == ORPHAN:
+                _leave(1)
+            if turn != SAFE:
                 return False
-            self._sleep()
 
-    def _must_be_safe(self, tick: int) -> bool:
+    def _must_be_safe(self) -> bool:
         """Safe mode begins: whether ``safe_state`` is to run at once, without waiting for anybody."""
         began = int(self._control[H_SAFE_MODE]) - 1
-        if self._control[H_RELEASED] < began:
-            return False
         self._runner.safe = True
         if not self._graph.nodes[self._position].safe_state or self._control[self._row + N_EXCUSED] >= began:
             return False  # no such callback; or it is late, then it runs in the tick in which it takes part again
         self._safe_tick = began
         return True
 
-    def _hand_on(self, tick: int) -> None:
-        for go, theirs in self._hearers:
-            if theirs is None or theirs.active(tick):
-                go.release()
-
     def _finish_lockstep(self, tick: int, ran: bool) -> int:
         if ran:
             self._runner.commit()
-        fence()
-        self._control[self._row + N_FINISHED] = tick
-        self._hand_on(tick)
-        if self._ends or self._runner.safe:
-            self._done.release()
+        self._turn.finish(tick, self._ends or self._runner.safe)
         return self._schedule.next(tick)
 
     def _finish_in_time(self, tick: int, ran: bool) -> int:
@@ -263,12 +271,10 @@ class Worker:
             return self._rejoin(tick, ran)
         if ran:
             self._runner.commit()
-        self._control[self._row + N_FINISHED] = tick
-        self._hand_on(tick)
-        following = self._schedule.next(tick)
+        self._turn.finish(tick, False)
         if tick & 255 == 0:  # surplus posts must not add up for months
             self._drain()
-        return following
+        return self._schedule.next(tick)
 
     def _drain(self) -> None:
         """Takes surplus posts away; the condition is checked before the next wait, so none is missed."""
@@ -329,6 +335,12 @@ class Worker:
 
     def _log(self, level: str, tick: int, message: str) -> None:
         self._report("log", level, tick, message)
+
+
+def _collect_garbage() -> None:
+    """Between ticks, if it is due."""
+    if gc.get_count()[0] > _GARBAGE:
+        gc.collect(1)
 
 
 def _taken(ticket: Any) -> bool:

@@ -18,8 +18,8 @@ from horus_core.control import (
     create_control,
 )
 from horus_core.counters import graph_counters, no_counters, node_counters, percentile
+from horus_core.hotpath.pure import bucket_of
 from horus_core.memory import LocalMemory
-from horus_core.runner import bucket_of
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])

@@ -15,9 +15,10 @@ from horus import Node, NodeFailed, Scheduler, UnknownTopic, UnsendableValue
 from horus_core.control import BUCKETS, H_EXTERNAL, Layout, create_control
 from horus_core.coordinator import ExternalLanes
 from horus_core.graph import build_graph
+from horus_core.hotpath.pure import bucket_of
 from horus_core.lane import LaneWriter
 from horus_core.memory import LocalMemory
-from horus_core.runner import NodeRunner, RunOptions, bucket_of, bucket_start
+from horus_core.runner import NodeRunner, RunOptions, bucket_start
 from horus_core.values import MSGPACK
 from tests.plain_arrow import ran, sent
 
