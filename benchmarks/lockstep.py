@@ -9,7 +9,8 @@ from benchmarks.program import measure, runner
 from benchmarks.report import Goal, Row, rows_of
 from benchmarks.rounds import alternate
 
-RECORDED, PLAIN, PROTOTYPE = "HORUS, recorded", "HORUS, not recorded", "prototype without a framework"
+RECORDED, PLAIN, PYTHON = "HORUS, recorded", "HORUS, not recorded", "HORUS, not recorded, without its C part"
+PROTOTYPE = "prototype without a framework"
 
 
 def run(options: Options) -> list[Row]:
@@ -20,6 +21,7 @@ def run(options: Options) -> list[Row]:
         {
             RECORDED: partial(measure, runner("lockstep", "--ticks", ticks, "--recorded")),
             PLAIN: partial(measure, runner("lockstep", "--ticks", ticks)),
+            PYTHON: partial(measure, runner("lockstep", "--ticks", ticks // 2), env={"HORUS_NATIVE": "0"}),
             "HORUS, inline": partial(measure, runner("lockstep", "--ticks", ticks, "--inline")),
             PROTOTYPE: partial(measure, runner("prototype", "--ticks", ticks, "--cores", f"{core},{core}")),
         },

@@ -27,7 +27,7 @@ def run(options: Options) -> list[Row]:
 
     series = alternate(
         {
-            "HORUS": partial(measure, runner("transport", "--poll", *asked)),
+            "HORUS": partial(measure, runner("transport", *asked)),
             "horus-robotics": robotics,
             "iceoryx2, a bare u64": partial(measure, peer("iceoryx2_polling", *asked)),
         },

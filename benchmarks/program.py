@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,15 +63,21 @@ def peer(name: str, *arguments: object, python: str = sys.executable) -> list[st
     return [python, "-E", str(HERE / "peers" / f"{name}.py"), *map(str, arguments)]
 
 
-def measure(command: Sequence[str], seconds: float = 180.0) -> Measured:
-    """Runs `command`, for at most `seconds`.
+def measure(command: Sequence[str], seconds: float = 180.0, env: Mapping[str, str] | None = None) -> Measured:
+    """Runs `command`, for at most `seconds`, with `env` added to its environment.
 
     Raises:
         NotInstalled: it needs something that is not there.
         ProgramFailed: it failed, or took too long.
     """
     with _left_as_it_was(), tempfile.TemporaryDirectory(prefix="horus-bench-") as folder:
-        environment = {**os.environ, "HORUS_RECORDINGS": folder, "XDG_RUNTIME_DIR": folder, "TMPDIR": folder}
+        environment = {
+            **os.environ,
+            **(env or {}),
+            "HORUS_RECORDINGS": folder,
+            "XDG_RUNTIME_DIR": folder,
+            "TMPDIR": folder,
+        }
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         # Where the work is done; the JSON line goes to a file, so that a chatty peer cannot fill a pipe.
         with open(Path(folder, "stdout"), "w+b") as output, open(Path(folder, "stderr"), "w+b") as errors:
