@@ -46,6 +46,7 @@ class NodeSpec:
     on: str | None = None
     priority: int | None = None
     core: int | None = None
+    spin: float = 0.0
     watchdog: float | None = None
     replayed: bool = False
     restart: Restart = DEFAULT_RESTART

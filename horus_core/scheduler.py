@@ -41,6 +41,7 @@ from horus_core.runner import RunOptions
 from horus_core.schedule import tick_count
 from horus_core.shipping import dump_callbacks
 from horus_core.supervisor import Output, Plan, Supervisor, print_line
+from horus_core.topology import Topology
 
 if TYPE_CHECKING:
     pass
@@ -66,7 +67,7 @@ class Scheduler:
         recording: True, the name of the session to record, or a :class:`Recording` with all that can be set.
         recording_overflow: "drop" or "block", see :class:`Recording`.
         name: of the graph.
-        cores: cores to use.
+        cores: cores to use; by default those of this process that are not isolated, as many as its cgroup keeps busy.
         max_deadline_misses: misses of one node after which safe mode begins.
         verbose: log what the supervisor does.
         execution: "process" (each node has its own) or "inline"; HORUS_EXECUTION overrides the default.
@@ -128,7 +129,7 @@ class Scheduler:
         if recording_overflow is not None:
             self._how = replace(self._how, overflow=recording_overflow)
         self._name = name or "horus"
-        self._cores = usable_cores(cores)
+        self._cores, self._cores_given = usable_cores(cores), bool(cores)
         if verbose:
             logging.getLogger("horus").setLevel(logging.DEBUG)
         self._nodes: dict[str, Node] = {}
@@ -520,7 +521,7 @@ class Scheduler:
             callbacks={name: node.callbacks for name, node in self._nodes.items()},
             sources=sources,
             options=options,
-            placement=place(graph, self._cores),
+            placement=self._placement(graph),
             recording=self._recording_request(graph, options),
             rt=self._rt,
             watchdog=self._watchdog,
@@ -529,6 +530,10 @@ class Scheduler:
             script=_script(),
             output=self._output,
         )
+
+    def _placement(self, graph: Graph) -> Placement:
+        topology = Topology.here(self._cores)
+        return place(graph, self._cores if self._cores_given else topology.usable(self._cores), topology)
 
     def _ticks_of(self, duration: Any) -> int:
         seconds = positive_number("the duration", duration, "(seconds)")
@@ -666,7 +671,7 @@ class Scheduler:
         for name, node in self._nodes.items():
             if self._execution == "process":
                 dump_callbacks(name, node.callbacks)
-        return graph, place(graph, self._cores)
+        return graph, self._placement(graph)
 
     def _spec(self, node_name: str) -> NodeSpec:
         if node_name in self._nodes:

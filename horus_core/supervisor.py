@@ -268,6 +268,7 @@ class Supervisor:
             core=plan.placement.nodes[position],
             priority=node.priority if plan.rt else None,
             lock_memory=plan.rt,
+            spin_ns=self._spin_ns(position),
             source=sources[position],
         )
         worker.ready, worker.failure, worker.refusal, worker.partial, worker.restart_at = False, None, None, b"", None
@@ -281,6 +282,17 @@ class Supervisor:
         elif worker.log is None:
             logs = GraphLogs(self.memory.graph)
             worker.log, self._logs = logs.open(node.name), logs.folder
+
+    def _spin_ns(self, position: int) -> int:
+        node, placement = self.plan.graph.nodes[position], self.plan.placement
+        if not node.spin or placement.reserved[position]:
+            return round(node.spin * 1e9)
+        line = (
+            f"{node.name}: it does not spin, for core {placement.nodes[position]} is not its own; give it another core="
+        )
+        if line not in self.degradations:
+            self.degradations.append(line)
+        return 0
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS

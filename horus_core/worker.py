@@ -14,6 +14,7 @@ import os
 import pickle
 import resource
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,7 @@ from horus_core.shipping import load
 
 POLL = 0.1  # seconds a worker sleeps at most before it looks whether it is still wanted
 _GARBAGE = 2000  # allocations after which a collection is due, between ticks
+_FOR_RECORDER = 0.0005  # seconds between two looks whether the recorder has made room
 _SERIES = 16  # ticks between two looks at that
 
 
@@ -303,9 +305,7 @@ class Worker:
         return resume if self._schedule.active(resume) else self._schedule.next(resume)
 
     def _wait_for_recorder(self) -> bool:
-        with contextlib.suppress(posix_ipc.Error):
-            self._go.acquire(0.001)
-            self._go.release()
+        time.sleep(_FOR_RECORDER)
         return not self._control[H_STOP] and os.getppid() == self._parent
 
     def _fail(self, tick: int) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from zlib import crc32
-
 import pyarrow as pa
 
+from horus_core.recording.crc import crc32
 from horus_core.recording.format import EVENTS, MESSAGES, TICKS, content
 
 KINDS = {"scheduler": TICKS, "node": MESSAGES, "events": EVENTS}

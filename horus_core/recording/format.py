@@ -15,13 +15,13 @@ recorder was restarted) is a further set of files, ``<node>@<id>.<part>.arrow``.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
+from horus_core.recording.crc import crc32
 from horus_core.recording.header import FORMAT, BatchMark, GraphRecord, Header, LaneRecord, NodeRecord, TopicRecord
 
 __all__ = [
@@ -107,7 +107,7 @@ def mark(batch: pa.RecordBatch, first: int, last: int) -> pa.KeyValueMetadata:
 def sealed(record: Header | BatchMark) -> dict[bytes, bytes]:
     """`record` as metadata: its JSON, and the CRC32 of that."""
     raw = msgspec.json.encode(record)
-    return {MARK: raw, CHECK: str(zlib.crc32(raw)).encode()}
+    return {MARK: raw, CHECK: str(crc32(raw)).encode()}
 
 
 def unsealed(metadata: Mapping[bytes, bytes]) -> bytes:
@@ -118,7 +118,7 @@ def unsealed(metadata: Mapping[bytes, bytes]) -> bytes:
         ValueError: it is not what was written.
     """
     raw = metadata[MARK]
-    if metadata.get(CHECK) != str(zlib.crc32(raw)).encode():
+    if metadata.get(CHECK) != str(crc32(raw)).encode():
         raise ValueError("its checksum does not match")
     return raw
 
@@ -135,7 +135,7 @@ def checksum(batch: pa.RecordBatch) -> int:
     crc = 0
     for column in batch.columns:
         for piece in content(column):
-            crc = zlib.crc32(piece, crc)
+            crc = crc32(piece, crc)
     return crc
 
 

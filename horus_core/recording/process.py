@@ -16,7 +16,7 @@ from horus_core.graph import Graph
 from horus_core.memory import SharedMemory
 from horus_core.process import enter_child, pin
 from horus_core.recording.header import Header
-from horus_core.recording.recorder import Recorder
+from horus_core.recording.recorder import FLUSH_BYTES, Recorder
 from horus_core.recording.request import RecorderBoot
 from horus_core.shipping import load
 
@@ -58,11 +58,12 @@ def main() -> None:
             orphaned = True
             time.sleep(_ORPHANED_SECONDS)
             break
-        recorder.poll()
+        new = recorder.poll()
         if recorder.failure is not None and not told:
             told = True
             report("failed", recorder.failure)
-        time.sleep(POLL_SECONDS)
+        if new < FLUSH_BYTES:  # with frames there is more by now
+            time.sleep(POLL_SECONDS)
     recorder.close()
     if recorder.failure is not None and not told:
         report("failed", recorder.failure)

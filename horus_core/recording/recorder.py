@@ -47,6 +47,7 @@ FLUSH_SECONDS = 0.2
 SYNC_SECONDS = 1.0
 STALL_SECONDS = 2.0
 FLUSH_BYTES = 4 << 20
+PIECE_BYTES = 16 << 20  # of one node, that are copied at once
 
 
 class Recorder:
@@ -104,17 +105,18 @@ class Recorder:
         """The files of the current part, scheduler first."""
         return self._main.paths
 
-    def poll(self, final: bool = False) -> bool:
-        """Copies what is new and hands it on when it is time. Returns whether anything was new.
+    def poll(self, final: bool = False) -> int:
+        """Copies what is new and hands it on when it is time. Returns how many bytes were new.
 
         Args:
             final: the nodes have ended; take everything that was written, committed or not.
         """
         full = self._backlog > self._bound
         if full and self._options.overflow == "block" and not final and self.failure is None:
-            return False
+            return 0
         before = self._copies.size
         self._copy(final, whole_ticks=self._backlog > self._bound / 2)
+        new = self._copies.size - before
         if full and not final and self.failure is None:
             self._drop()
         elif self._gap is not None and self._backlog < self._bound / 2:
@@ -126,7 +128,7 @@ class Recorder:
         if self._oldest is not None and now - self._oldest > STALL_SECONDS:
             for tap in self._all_taps():
                 tap.release(tap.cursor)
-        return self._copies.size > before
+        return new
 
     def _all_taps(self) -> list[Tap]:
         return [*(tap for _, _, tap in self._taps), *self._traces, self._event_tap]
@@ -139,8 +141,11 @@ class Recorder:
             limits = [min([*limits, released])] * len(limits)
         fence()
         outside = FREE if final else min([released, *limits]) if whole_ticks else released
+        within: dict[int, int] = {}
+        for publisher, _, tap in self._taps:
+            within[publisher] = min(within.get(publisher, FREE), tap.tick_within(PIECE_BYTES))
         for publisher, place, tap in self._taps:
-            limit = outside if publisher < 0 else limits[publisher]
+            limit = min(outside if publisher < 0 else limits[publisher], within[publisher])
             dead = final and (publisher < 0 or control[layout.node(publisher) + N_STATE] in (W_DEAD, W_FAILED))
             slices = tap.take(limit, all_written=dead)
             if slices:

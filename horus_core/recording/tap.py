@@ -33,6 +33,30 @@ class Tap:
         """Lets the writer reuse everything below `sequence`."""
         self._control[self._floor] = sequence
 
+    def tick_within(self, size: int) -> int:
+        """The tick up to which there are about `size` bytes to take; FREE if there are no more in all.
+
+        So large messages are handed on, and their room let go, piece by piece, and the node need not wait for all of them.
+        """
+        end = self._control[self._row + L_COMMIT]
+        if end <= self.cursor:
+            return FREE
+        fence()
+        if self._control[self._row + L_GENERATION] != self._generation:
+            self._follow()
+        for segment, index, _ in self._segments:
+            stop = min(end, segment.stop)
+            if not segment.first <= self.cursor < stop:
+                continue
+            first, last = index[self.cursor & segment.mask], index[(stop - 1) & segment.mask]
+            start = int(first[E_POSITION])
+            if last[E_POSITION] + last[E_LENGTH] - start <= size:
+                return FREE
+            rows = index[np.arange(self.cursor, stop) & segment.mask]
+            fitting = np.searchsorted(rows[:, E_POSITION] + rows[:, E_LENGTH], start + size, "right")
+            return int(rows[max(int(fitting) - 1, 0), E_TICK])
+        return FREE
+
     def take(self, last_tick: int = FREE, all_written: bool = False) -> list[Slice]:
         """Copies of what was committed since, up to `last_tick`; with `all_written`, also what was not committed."""
         end = self._control[self._row + (L_HEAD if all_written else L_COMMIT)]

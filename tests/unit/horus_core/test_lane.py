@@ -658,3 +658,18 @@ def test_the_words_of_a_lane_say_what_it_holds() -> None:
     line.send(b"a", b"b")
     line.send(b"c", commit=False)
     assert (line.control[line.row + L_HEAD], line.control[line.row + L_COMMIT]) == (3, 2)
+
+
+def test_a_tap_says_up_to_which_tick_a_piece_of_a_size_goes() -> None:
+    line = Line(recorded=True)
+    tap = Tap(line.memory, line.control, line.layout, 0)
+    assert tap.tick_within(1000) == FREE  # nothing is there
+    for _ in range(6):
+        line.send(bytes(60), bytes(40))  # 100 bytes a tick
+    assert tap.tick_within(600) == FREE
+    assert tap.tick_within(599) == 5  # five ticks and a part of the sixth, which stays whole
+    assert tap.tick_within(250) == 1
+    assert tap.tick_within(10) == 0  # a tick that is larger than the piece is taken all the same
+    taken = [slices for slices in iter(lambda: tap.take(tap.tick_within(250)), [])]
+    assert [len(rows) for slices in taken for rows, _ in slices] == [4, 4, 4]
+    assert sum(len(payload) for slices in taken for _, payload in slices) == 600

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from horus_core.errors import InvalidValue
 from horus_core.graph import NodeSpec, TopicSpec, build_graph
 from horus_core.placement import Placement, place, usable_cores
+from horus_core.topology import Topology
 
 
 def spec(name: str, pubs: str = "", subs: str = "", rate: float = 100.0, **more: object) -> NodeSpec:
@@ -84,3 +85,30 @@ def test_cores_that_are_not_here_are_refused_by_name() -> None:
     assert usable_cores([here[0], here[0]]) == [here[0]]
     with pytest.raises(InvalidValue, match=r"cores is \[4711\]; expected cores out of"):
         usable_cores([4711])
+
+
+def test_branches_go_to_whole_cores_before_second_hardware_threads() -> None:
+    pairs = {0: frozenset({0, 1}), 1: frozenset({0, 1}), 2: frozenset({2, 3}), 3: frozenset({2, 3})}
+    graph = build_graph([spec("one"), spec("two")], 1)
+    assert place(graph, [0, 1, 2, 3], Topology(siblings=pairs)).nodes == (0, 2)
+
+
+def test_equally_busy_cores_are_taken_where_the_cache_is_shared_with_the_first_node() -> None:
+    near = {0: frozenset({0, 3}), 1: frozenset({1, 2}), 2: frozenset({1, 2}), 3: frozenset({0, 3})}
+    graph = build_graph([spec("one"), spec("two")], 1)
+    assert place(graph, [0, 1, 2, 3], Topology(caches=near)).nodes == (0, 3)
+
+
+def test_the_core_of_a_node_that_spins_is_kept_free_of_all_others() -> None:
+    specs = [spec("camera", "i"), spec("filter", "f", "i", core=1, spin=0.001), spec("driver", "", "f"), spec("other")]
+    nodes, placement = placed(specs, [0, 1])
+    assert nodes == {"camera": 0, "filter": 1, "driver": 0, "other": 0}
+    assert (placement.coordinator, placement.recorder) == (0, (0,))
+    reserved = dict(zip(nodes, placement.reserved, strict=True))
+    assert reserved == {"camera": False, "filter": True, "driver": False, "other": False}
+
+
+def test_two_nodes_that_want_one_core_for_themselves_have_none() -> None:
+    specs = [spec("a", core=1, spin=0.001), spec("b", core=1, spin=0.001)]
+    assert placed(specs, [0, 1])[1].reserved == (False, False)
+    assert placed([spec("a", core=0, spin=0.001)], [0])[1].reserved == (False,)  # the coordinator has no other
