@@ -21,6 +21,7 @@ import psutil
 
 import horus
 from horus import Node, Restart, Scheduler
+from horus_core.memory import graphs_in_memory
 
 RATE = 200
 _AGAIN: dict[str, Any] = {"rate": RATE, "failure_policy": Restart(times=1_000_000, first=0.01, most=0.05)}
@@ -35,7 +36,7 @@ class Outcome:
         ticks: how many the graph released.
         missing, repeated: recorded messages, by their sequences.
         unreadable: damaged places in the recording other than a file cut short.
-        left: processes and names in /dev/shm that are still there.
+        left: graphs that have ended and are still in /dev/shm, and processes.
         descriptors: growth of this process's open files.
         memory_mb: growth of this process's memory.
         problem: how the run ended, if not as asked.
@@ -170,7 +171,8 @@ def _judge(outcome: Outcome, folder: Path) -> None:
 
 
 def _names() -> set[str]:
-    return {name for name in os.listdir("/dev/shm") if "horus" in name}
+    """What graphs that have ended left in /dev/shm."""
+    return {graph for graph, alive in graphs_in_memory().items() if not alive}
 
 
 def _descriptors() -> int:

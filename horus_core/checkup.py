@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from horus_core.control_group import group_file, processor_quota
+from horus_core.hotpath import NATIVE, WHY_NOT
 from horus_core.machine import capabilities
 from horus_core.recording.sessions import recordings_folder
 from horus_core.runtime import runtime_folder
 
-GROUPS, OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _SMALL_SHM = 256_000_000
 _SMALL_DISK = 1_000_000_000
 _PACKAGES = (
@@ -61,6 +62,7 @@ def checkup() -> list[Finding]:
         _kernel(granted["preempt_rt"]),
         _folder("recordings", recordings_folder()),
         _runtime(),
+        _hot_path(),
         Finding(name="python", value=platform.python_version()),
         *_versions(),
     ]
@@ -100,7 +102,7 @@ def _ranges(numbers: list[int]) -> str:
 
 def control_group() -> list[Finding]:
     """What this process's control group limits, which is how containers are limited."""
-    processor, memory = _processor_quota(), _group_file("memory.max", "memory/memory.limit_in_bytes")
+    processor, memory = processor_quota(), group_file("memory.max", "memory/memory.limit_in_bytes")
     # Version 1 writes "no limit" as a number that no machine has.
     limited = memory not in ("", "max") and int(memory) < 1 << 60
     return [
@@ -116,24 +118,14 @@ def control_group() -> list[Finding]:
     ]
 
 
-def _processor_quota() -> float | None:
-    """Cores' worth of time that the control group grants; None for no limit."""
-    second = _group_file("cpu.max", "").split()
-    if len(second) == 2:
-        return None if second[0] == "max" else int(second[0]) / int(second[1])
-    quota, period = _group_file("", "cpu/cpu.cfs_quota_us"), _group_file("", "cpu/cpu.cfs_period_us")
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
-
-
-def _group_file(second: str, first: str) -> str:
-    """A file of this process's control group: its name in version 2, and in version 1."""
-    if second:
-        group = next((line[3:] for line in _read(OWN_GROUP).splitlines() if line.startswith("0::")), "/")
-        inner = GROUPS / group.lstrip("/")
-        for folder in (inner, *(each for each in inner.parents if GROUPS in (each, *each.parents))):
-            if found := _read(folder / second):
-                return found
-    return _read(GROUPS / first) if first else ""
+def _hot_path() -> Finding:
+    advice = "it is several times faster in C: install a C compiler and Python's headers, then HORUS again"
+    return Finding(
+        name="hot path",
+        value="in C" if NATIVE else f"in Python: {WHY_NOT}",
+        grade="ok" if NATIVE else "limited",
+        advice="" if NATIVE else advice,
+    )
 
 
 def _real_time(priority: int) -> Finding:

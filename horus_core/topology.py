@@ -1,6 +1,6 @@
 """Which cores share what, and how many of them this process may keep busy; read from the kernel's files.
 
-Source: Documentation/admin-guide/cputopology.rst and cgroup-v2.rst of Linux.
+Source: Documentation/admin-guide/cputopology.rst of Linux.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from horus_core.control_group import processor_quota
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Topology:
             siblings[core] = _cores(base / f"cpu{core}/topology/thread_siblings_list") | {core}
             levels = sorted(base.glob(f"cpu{core}/cache/index*"), key=lambda index: _number(index / "level"))
             caches[core] = (_cores(levels[-1] / "shared_cpu_list") if levels else frozenset()) | {core}
-        return cls(siblings, caches, _cores(base / "isolated"), _quota(system / "fs/cgroup/cpu.max"))
+        return cls(siblings, caches, _cores(base / "isolated"), processor_quota() or math.inf)
 
     def usable(self, cores: Sequence[int]) -> list[int]:
         """Of `cores`, those to spread nodes over: none that are isolated, and no more than the quota keeps busy.
@@ -84,8 +86,3 @@ def _parsed(text: str) -> frozenset[int]:
             return frozenset()
         found.update(range(int(first), int(last or first) + 1))
     return frozenset(found)
-
-
-def _quota(path: Path) -> float:
-    most, _, period = _read(path).partition(" ")
-    return int(most) / int(period) if most.isdecimal() and period.isdecimal() and int(period) else math.inf

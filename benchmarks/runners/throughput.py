@@ -17,7 +17,8 @@ from horus import Node, Scheduler
 @click.option("--seconds", default=1.0)
 @click.option("--recorded", is_flag=True)
 @click.option("--paced", is_flag=True, help="100 ticks/s in real time, so 100 times --per-tick messages are offered.")
-def main(per_tick: int, seconds: float, recorded: bool, paced: bool) -> None:
+@click.option("--burner", is_flag=True, help="A node beside them that keeps a core busy all the time.")
+def main(per_tick: int, seconds: float, recorded: bool, paced: bool, burner: bool) -> None:
     """Prints messages/s, one sample per tenth of the time."""
     notes = Notes()
 
@@ -50,6 +51,8 @@ def main(per_tick: int, seconds: float, recorded: bool, paced: bool) -> None:
     scheduler.add(
         Node(name="receiver", tick=receive, init=begin, shutdown=end, rate=100, subs={"flow": {"capacity": capacity}})
     )
+    if burner:
+        scheduler.add(Node(name="burner", tick=_burn, rate=10, compute=True))
     scheduler.run()
     stamps: list[list[float]] = notes.read("stamps")  # type: ignore[assignment]
     sender, receiver = scheduler.get_node_stats("sender"), scheduler.get_node_stats("receiver")
@@ -57,21 +60,28 @@ def main(per_tick: int, seconds: float, recorded: bool, paced: bool) -> None:
         [(b[1] - a[1]) / (b[0] - a[0]) * 1e9 for a, b in pairwise(stamps)],
         dropped=receiver["messages_dropped"],
         missed=sender["deadline_misses"] + receiver["deadline_misses"],
-        lost=_lost(scheduler.stop_recording()) if recorded else 0,
+        sent=sender["messages_sent"],
+        lost=_lost(scheduler.stop_recording(), sender["messages_sent"]) if recorded else 0,
     )
 
 
-def _lost(paths: Sequence[str]) -> int:
-    """Messages that the recording does not have: their sequences count all that were sent."""
+def _burn(node: Node) -> None:
+    until = time.monotonic() + 0.09
+    while time.monotonic() < until:
+        sum(range(1000))
+
+
+def _lost(paths: Sequence[str], sent: int) -> int:
+    """Of `sent` messages, those that the recording does not have: each has a sequence of its own."""
+    import numpy as np
     import pyarrow as pa
 
-    rows = last = 0
+    there = np.zeros(sent, dtype=bool)
     for path in (path for path in paths if "sender@" in path):
         file = pa.ipc.open_file(path)
         for batch in (file.get_batch(each) for each in range(file.num_record_batches)):
-            rows += batch.num_rows
-            last = max(last, *batch.column("sequence").to_pylist()[-1:], 0)
-    return int(last + 1 - rows)
+            there[batch.column("sequence").to_numpy()] = True
+    return int(sent - there.sum())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from horus_core import checkup
+from horus_core import checkup, control_group
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_limits_of_the_control_group(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
-    monkeypatch.setattr(checkup, "GROUPS", tmp_path)
+    monkeypatch.setattr(control_group, "GROUPS", tmp_path)
     found = {each.name: each.value for each in checkup.control_group()}
     assert found == {"processor quota": quota, "memory limit": memory}
 
@@ -43,7 +43,7 @@ def test_a_group_below_the_root_counts_and_so_does_the_one_above_it(
     (inner / "memory.max").write_text("4096")
     (tmp_path / "robots" / "cpu.max").write_text("200000 100000")
     (tmp_path / "own").write_text("0::/robots/one\n")
-    monkeypatch.setattr(checkup, "GROUPS", tmp_path)
-    monkeypatch.setattr(checkup, "OWN_GROUP", tmp_path / "own")
+    monkeypatch.setattr(control_group, "GROUPS", tmp_path)
+    monkeypatch.setattr(control_group, "OWN_GROUP", tmp_path / "own")
     found = {each.name: each.value for each in checkup.control_group()}
     assert found == {"processor quota": "2 cores (cgroup)", "memory limit": "4,096 bytes (cgroup)"}

@@ -670,6 +670,6 @@ def test_a_tap_says_up_to_which_tick_a_piece_of_a_size_goes() -> None:
     assert tap.tick_within(599) == 5  # five ticks and a part of the sixth, which stays whole
     assert tap.tick_within(250) == 1
     assert tap.tick_within(10) == 0  # a tick that is larger than the piece is taken all the same
-    taken = [slices for slices in iter(lambda: tap.take(tap.tick_within(250)), [])]
+    taken = list(iter(lambda: tap.take(tap.tick_within(250)), []))
     assert [len(rows) for slices in taken for rows, _ in slices] == [4, 4, 4]
     assert sum(len(payload) for slices in taken for _, payload in slices) == 600

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
 
+from horus_core import control_group
 from horus_core.topology import Topology
 
 
-def machine(root: Path, siblings: dict[int, str], caches: dict[int, str], isolated: str = "", quota: str = "") -> Path:
+def machine(root: Path, siblings: dict[int, str], caches: dict[int, str], isolated: str = "") -> Path:
     """A /sys with these cores."""
     for core, text in siblings.items():
         folder = root / f"devices/system/cpu/cpu{core}/topology"
@@ -23,16 +23,18 @@ def machine(root: Path, siblings: dict[int, str], caches: dict[int, str], isolat
             (folder / "level").write_text(f"{level}\n")
             (folder / "shared_cpu_list").write_text(shared + "\n")
     (root / "devices/system/cpu/isolated").write_text(isolated + "\n")
-    if quota:
-        (root / "fs/cgroup").mkdir(parents=True)
-        (root / "fs/cgroup/cpu.max").write_text(quota + "\n")
     return root
 
 
-def test_siblings_caches_isolated_cores_and_the_quota_are_read(tmp_path: Path) -> None:
+def test_siblings_caches_isolated_cores_and_the_quota_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = tmp_path / "cgroup"
+    groups.mkdir()
+    (groups / "cpu.max").write_text("150000 100000\n")
+    monkeypatch.setattr(control_group, "GROUPS", groups)
+    monkeypatch.setattr(control_group, "OWN_GROUP", tmp_path / "none")
     siblings = {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}
     caches = {0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3"}
-    root = machine(tmp_path, siblings, caches, isolated="3", quota="150000 100000")
+    root = machine(tmp_path, siblings, caches, isolated="3")
     found = Topology.here([0, 1, 2, 3], root)
     assert found.siblings == {0: {0, 2}, 1: {1, 3}, 2: {0, 2}, 3: {1, 3}}
     assert found.caches == {0: {0, 1}, 1: {0, 1}, 2: {2, 3}, 3: {2, 3}}
@@ -42,15 +44,14 @@ def test_siblings_caches_isolated_cores_and_the_quota_are_read(tmp_path: Path) -
 def test_a_kernel_that_tells_nothing_leaves_every_core_on_its_own(tmp_path: Path) -> None:
     found = Topology.here([4, 7], tmp_path)
     assert (found.siblings, found.caches) == ({4: {4}, 7: {7}}, {4: {4}, 7: {7}})
-    assert (found.isolated, found.quota) == (frozenset(), math.inf)
+    assert found.isolated == frozenset()
 
 
 @pytest.mark.parametrize("text", ["x", "1-", "0-b", "max 100000", "-1", "1,,2 "])
 def test_files_that_hold_something_else_count_as_nothing(tmp_path: Path, text: str) -> None:
-    root = machine(tmp_path, {0: text}, {0: text}, isolated=text, quota=text)
+    root = machine(tmp_path, {0: text}, {0: text}, isolated=text)
     found = Topology.here([0], root)
     assert 0 in found.siblings[0]
-    assert found.quota == math.inf
     assert found.usable([0]) == [0]
 
 
