@@ -51,7 +51,7 @@ from horus_core.shipping import load
 
 POLL = 0.1  # seconds a worker sleeps at most before it looks whether it is still wanted
 _GARBAGE = 2000  # allocations after which a collection is due, between ticks
-_FOR_RECORDER = 0.0005  # seconds between two looks whether the recorder has made room
+_FOR_RECORDER = 0.0002  # seconds between two looks whether the recorder has made room
 _SERIES = 16  # ticks between two looks at that
 
 

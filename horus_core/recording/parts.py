@@ -83,10 +83,9 @@ class Parts:
             if key in self._part.files:
                 self._part.files[key].write(*batch)
 
-    def sync(self) -> None:
-        """Returns when the disk has everything."""
-        for file in self._part.files.values():
-            file.sync()
+    def descriptors(self) -> list[int]:
+        """A descriptor of each file of the part, which the caller closes."""
+        return [file.descriptor() for file in self._part.files.values()]
 
     def size(self) -> int:
         """Bytes of all parts."""

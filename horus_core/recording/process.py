@@ -21,6 +21,7 @@ from horus_core.recording.request import RecorderBoot
 from horus_core.shipping import load
 
 POLL_SECONDS = 0.01
+_HURRIED_POLL_SECONDS, _HURRY_SECONDS = 0.0005, 0.1
 _EPOCH_SECONDS = 0.001
 _ORPHANED_SECONDS = 0.3  # what the workers of a killed supervisor are given to be gone
 
@@ -53,6 +54,7 @@ def main() -> None:
     control[H_RECORDER_STATE] = RECORDER_WRITES
     report("ready", [str(path) for path in recorder.paths])
     orphaned = told = False
+    hurry_until = 0.0
     while control[H_STATE] != ENDED:
         if os.getppid() != parent:
             orphaned = True
@@ -62,8 +64,11 @@ def main() -> None:
         if recorder.failure is not None and not told:
             told = True
             report("failed", recorder.failure)
-        if new < FLUSH_BYTES:  # with frames there is more by now
-            time.sleep(POLL_SECONDS)
+        now = time.monotonic()
+        if new >= FLUSH_BYTES:  # frames: there is more by now, or as soon as the node sees that it has room
+            hurry_until = now + _HURRY_SECONDS
+        else:
+            time.sleep(_HURRIED_POLL_SECONDS if now < hurry_until else POLL_SECONDS)
     recorder.close()
     if recorder.failure is not None and not told:
         report("failed", recorder.failure)

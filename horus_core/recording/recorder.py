@@ -1,9 +1,9 @@
 """The recorder: copies what the lanes hold, then writes it.
 
-One thread copies slices of the index and of the data as whole arrays; another builds the record batches, writes them and
-waits for the disk. So a stalled disk costs memory, up to a bound, and not messages. A lane is released up to what has been
-written, so a recorder that is killed loses nothing: the next one goes on from there, in a next part of the session. Only
-when the disk stalls for longer than STALL_SECONDS is it released up to what has been copied.
+One thread copies slices of the index and of the data as whole arrays; another builds the record batches and writes them; a
+third waits for the disk now and then. So a stalled disk costs memory, up to a bound, and not messages. A lane is released up
+to what has been written, so a recorder that is killed loses nothing: the next one goes on from there, in a next part of the
+session. Only when the disk stalls for longer than STALL_SECONDS is it released up to what has been copied.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ from horus_core.recording.header import Header
 from horus_core.recording.options import Recording
 from horus_core.recording.parts import Parts
 from horus_core.recording.resume import skip_written
+from horus_core.recording.syncing import Sync
 from horus_core.recording.tap import Slice, Tap
 
 FLUSH_SECONDS = 0.2
 SYNC_SECONDS = 1.0
 STALL_SECONDS = 2.0
 FLUSH_BYTES = 4 << 20
-PIECE_BYTES = 16 << 20  # of one node, that are copied at once
+PIECE_BYTES = 8 << 20  # of one node, that are copied at once
 
 
 class Recorder:
@@ -232,20 +233,17 @@ class Recorder:
     # What the writer's thread does.
 
     def _write_all(self) -> None:
-        synced = time.monotonic()
+        syncs = {id(target): Sync(SYNC_SECONDS) for target in self._targets}
         while (copies := self._work.get()) is not None:
             self._oldest = time.monotonic()
             batches = self._maker.batches(copies) if self._targets else {}
-            due = time.monotonic() - synced >= SYNC_SECONDS
             for target in list(self._targets):
                 try:
                     target.write(batches)
-                    if due:
-                        target.sync()
+                    if syncs[id(target)].due():
+                        syncs[id(target)].begin(target.descriptors())
                 except (OSError, ValueError) as problem:
                     self._give_up(target, problem)
-            if due:
-                synced = time.monotonic()
             if self._main in self._targets:
                 self._control[H_RECORDED_BYTES] = self._main.size()
             self._oldest = None
@@ -256,6 +254,8 @@ class Recorder:
             self._control[H_RECORDER_BACKLOG] = self._backlog
         for target in self._targets:
             self._close(target)
+        for sync in syncs.values():
+            sync.join()
 
     def _give_up(self, target: Parts, problem: OSError | ValueError) -> None:
         """Ends a target's recording properly, as far as the disk lets us; the graph goes on."""
