@@ -353,18 +353,19 @@ class Supervisor:
         """Passes on output, takes reports, notices ends; for up to `seconds`, less if anything happened."""
         poller = select.poll()
         for worker in self._workers:
-            if worker.child is not None:
-                for descriptor in (worker.child.output, worker.child.reports, worker.child.pidfd):
-                    poller.register(descriptor, select.POLLIN)  # type: ignore[arg-type]
+            for descriptor in worker.child.descriptors() if worker.child is not None else ():
+                poller.register(descriptor, select.POLLIN)
         for descriptor in self._recorder.descriptors() if self._recorder is not None else ():
             poller.register(descriptor, select.POLLIN)
         now = time.monotonic()
         restarts = [worker.restart_at - now for worker in self._workers if worker.restart_at is not None]
-        ready = {descriptor for descriptor, _ in poller.poll(max(0.0, min([seconds, *restarts])) * 1000)}
+        found = dict(poller.poll(max(0.0, min([seconds, *restarts])) * 1000))
+        ready = set(found)
         for position, worker in enumerate(self._workers):
-            if worker.child is not None and not ready.isdisjoint(
-                (worker.child.output, worker.child.reports, worker.child.pidfd)
-            ):
+            if worker.child is not None and not ready.isdisjoint(worker.child.descriptors()):
+                # A pipe that is closed at the other end says so in every poll, also when the process goes on.
+                over = {each for each in worker.child.descriptors() if found.get(each) == select.POLLHUP}
+                worker.child.hung_up |= over - {worker.child.pidfd}
                 self._look_at(position, worker, worker.child.pidfd in ready)
         if self._recorder is not None:
             self.degradations.extend(self._recorder.look(ready))
