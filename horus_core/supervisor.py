@@ -39,6 +39,8 @@ from horus_core.control import (
     N_BUDGET,
     N_CORE,
     N_CURRENT,
+    N_EXCUSED,
+    N_FINISHED,
     N_MISSES,
     N_PID,
     N_RESTARTS,
@@ -57,6 +59,7 @@ from horus_core.control import (
 )
 from horus_core.coordinator import LEAD_NS, Coordinator, Pace
 from horus_core.errors import NodeFailed, StartFailed
+from horus_core.eventlog import EventLog
 from horus_core.graph import Graph
 from horus_core.lane import LaneWriter
 from horus_core.logs import GraphLogs
@@ -79,6 +82,7 @@ TERM_SECONDS = 1.0  # then SIGKILL
 BLACKBOX_SECONDS = 10.0  # between two saves of the flight recorder
 _WATCHDOG_EVERY = 0.02
 
+_STANDSTILL_SECONDS = 0.5  # without a look at the nodes: the supervisor was stopped, and perhaps they were, too
 _log = logging.getLogger("horus")
 
 Output = Callable[[str, str], None]  # node, line
@@ -128,8 +132,11 @@ class _Worker:
     restarts: list[float] = field(default_factory=list)
     restart_at: float | None = None
     order: int | None = None  # what somebody outside wants of it, see `orders`
+    start_by: float = 0.0  # when its init must have returned
+    turn: tuple[int, int] = (-1, 0)  # a tick that it has not begun though it could, and since when that is known
     kill_at: float | None = None
     log: Any = None
+    explained: bool = False  # an event says already why it ends with an exit code
 
 
 class Supervisor:
@@ -161,6 +168,8 @@ class Supervisor:
         self._logs = Path()
         self._watchdog_checked = 0.0
         self._affinity = os.sched_getaffinity(0)
+        self._event_log = EventLog()
+        self._awake_since = 0  # monotonic ns; before it the supervisor itself stood still
 
     # Start.
 
@@ -274,6 +283,7 @@ class Supervisor:
         self.control[row + N_STATE], self.control[row + N_STOP] = W_STARTING, 0
         self.control[row + N_BUDGET] = round((node.budget or 0) * 1e9)
         worker.child = Child(f"horus:{node.name}", "horus_core.worker", pickle.dumps(boot))
+        worker.start_by, worker.explained = time.monotonic() + START_SECONDS, False
         self.control[row + N_PID] = worker.child.pid
         self.control[row + N_CORE] = NEVER if boot.core is None else boot.core
         if worker.log is None and plan.recording is not None and plan.recording.targets[0][0] != self.blackbox:
@@ -377,6 +387,8 @@ class Supervisor:
             self._take_order(self.control[H_ASKED])
         if now - self._watchdog_checked > _WATCHDOG_EVERY:
             self._watchdog_checked = now
+            if now - self._watchdog_checked > _STANDSTILL_SECONDS:
+                self._awake_since = time.monotonic_ns()
             self._check_watchdogs()
 
     def _take_order(self, asked: int) -> None:
@@ -580,9 +592,11 @@ class Supervisor:
             limit = node.critical or node.watchdog or self.plan.watchdog
             if not limit or worker.child is None or self.control[row + N_STATE] != W_READY:
                 continue
-            current, late = self.control[row + N_CURRENT], self.coordinator.late_since(position)
-            since = self.control[row + N_STARTED] if current != NEVER else now if late is None else late
-            if now - since > limit * 1e9:
+            current, since = self._busy_since(position, now)
+            if now - max(since, self._awake_since) > limit * 1e9:
+            if worker.child is not None and worker.restarts and not worker.ready and time.monotonic() > worker.start_by:
+                worker.refusal = (f"its init has not returned after {START_SECONDS:g} s", "")
+                worker.child.signal(signal.SIGKILL)
                 tick = int(self.control[H_RELEASED] if current == NEVER else current)
                 self.emit("watchdog", position, tick, limit=limit)
                 self._tell(f"node {node.name!r} is stuck in tick {tick} for more than {limit:g} s; killing it")
@@ -596,6 +610,37 @@ class Supervisor:
     def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:
         """Writes an event into the recording."""
         released = int(self.control[H_RELEASED]) if tick is None else tick
+    def _busy_since(self, position: int, now: int) -> tuple[int, int]:
+        """The tick that a node is in, `NEVER` if in none; and since when it is in it, or could be: `now` if it could not."""
+        control, row, worker = self.control, self.layout.node(position), self._workers[position]
+        current = int(control[row + N_CURRENT])
+        if current != NEVER:
+            return current, int(control[row + N_STARTED])
+        if not self.plan.options.lockstep:
+            late = self.coordinator.late_since(position)
+            return current, now if late is None else late
+        tick = self._turn_of(position)
+        if tick is None:
+            worker.turn = (-1, now)
+        elif worker.turn[0] != tick:
+            worker.turn = (tick, now)
+        return current, worker.turn[1] if tick is not None else now
+
+    def _turn_of(self, position: int) -> int | None:
+        """In lockstep, the tick that a node is to run and has not finished, if it waits for nobody any more."""
+        control, graph, released = self.control, self.plan.graph, int(self.control[H_RELEASED])
+
+        def over(node: int, tick: int) -> bool:
+            row = self.layout.node(node)
+            return bool(control[row + N_FINISHED] >= tick or control[row + N_EXCUSED] >= tick)
+
+        tick = graph.schedules[position].last(released)
+        if over(position, tick) or not all(
+            over(other, graph.schedules[other].last(tick)) for other in graph.waits[position]
+        ):
+            return None
+        return tick
+
         name = "" if position is None else self.plan.graph.nodes[position].name
         row = (time.time_ns(), max(released, 0), name, event, detail)
         self._events.put(RAW, msgspec.msgpack.encode(row), max(released, 0), max(released, 0))
