@@ -37,6 +37,7 @@ from horus_core.control import (
 )
 from horus_core.coordinator import Pace, Patterns
 from horus_core.errors import NodeFailed, StartFailed
+from horus_core.eventlog import EventLog
 from horus_core.lane import LaneWriter
 from horus_core.memory import LocalMemory
 from horus_core.node import Node
@@ -65,6 +66,7 @@ class Inline:
         self._nodes = nodes
         self._recorder: Any = None
         self._polled = 0.0
+        self._event_log = EventLog()
         self._out: frozenset[int] = frozenset()
 
     def start(self) -> None:
@@ -200,9 +202,10 @@ class Inline:
             self.stopping = True
 
     def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:
-        """Writes an event into the recording."""
+        """Writes an event into the recording, and into the log."""
         released = max(int(self.control[H_RELEASED]) if tick is None else tick, 0)
         name = "" if position is None else self.plan.graph.nodes[position].name
+        self._event_log(event, name, released, detail)
         self._events.put(
             RAW, msgspec.msgpack.encode((time.time_ns(), released, name, event, detail)), released, released
         )
@@ -218,6 +221,7 @@ class Inline:
         except Exception as problem:
             name = self.plan.graph.nodes[position].name
             _log.warning("node %r: its %s callback raised\n%s", name, role, own_traceback(problem))
+            self.emit("error", position, callback=role, traceback=own_traceback(problem))
 
     def stop(self) -> None:
         """Calls every ``safe_state`` if a failure ended the graph, then every ``shutdown``, and closes the recording."""
