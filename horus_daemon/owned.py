@@ -130,6 +130,10 @@ class OwnedGraph:
 
     def take_up(self) -> bool:
         """Finds its process if it runs, else has it started if it should run; for a daemon that begins.
+    def forget_events(self) -> None:
+        """It is to be another graph from now on: what happened to the one that had the name before is not its own."""
+        self._listener.recent.clear()
+
 
         Returns:
             Whether it was found running.
@@ -315,7 +319,7 @@ class OwnedGraph:
             again_in=max(0.0, self.start_at - self._around.clock()) if self.start_at is not None else None,
             ended=self.entry.ended,
             nodes=self._listener.nodes(),
-            recent=list(self._listener.recent),
+            recent=self._listener.recent.all(),
         )
 
     # The end.
