@@ -202,13 +202,13 @@ class Supervisor:
             self.stopping = True
             self.stop()
             raise
-        self._announce()
         # What can be pinned is this thread; the script's others stay where they are.
         with contextlib.suppress(OSError):
             pin([plan.placement.coordinator])
         precise_timers()
         self.control[H_STATE] = RUNNING
         self.emit("start", nodes=[node.name for node in graph.nodes])
+        self._announce()  # last: who finds the graph finds it started
 
     def _ship(self) -> tuple[bytes, list[bytes], list[bytes | None]]:
         graph, plan = self.plan.graph, self.plan
