@@ -665,7 +665,8 @@ class Supervisor:
             control[H_STATE] = STOPPING
             if self.failure is not None and not control[H_SAFE_MODE]:
                 control[H_SAFE_MODE] = int(control[H_RELEASED]) + 2  # its nodes enter it on their way out
-                self.emit("safe mode", reason=str(self.failure).splitlines()[0])
+                if not self.coordinator.safe_mode:
+                    self.emit("safe mode", reason=str(self.failure).splitlines()[0])
             control[H_STOP] = 1
             for position in range(len(self._workers)):
                 with contextlib.suppress(Exception):
