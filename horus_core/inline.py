@@ -22,9 +22,11 @@ from horus_core.control import (
     H_EPOCH_MONOTONIC,
     H_LOCKSTEP,
     H_RELEASED,
+    H_SAFE_MODE,
     H_STATE,
     H_STOP_ASKED,
     H_SUPERVISOR,
+    N_BACK,
     N_FINISHED,
     N_PID,
     N_RESTARTS,
@@ -35,11 +37,13 @@ from horus_core.control import (
     Layout,
     create_control,
 )
-from horus_core.coordinator import Pace, Patterns
+from horus_core.coordinator import Pace, Pattern, Patterns
 from horus_core.errors import NodeFailed, StartFailed
+from horus_core.eventlog import EventLog
 from horus_core.lane import LaneWriter
 from horus_core.memory import LocalMemory
 from horus_core.node import Node
+from horus_core.policy import ordinal
 from horus_core.runner import NodeRunner, own_traceback
 from horus_core.supervisor import Plan
 from horus_core.values import RAW
@@ -65,7 +69,10 @@ class Inline:
         self._nodes = nodes
         self._recorder: Any = None
         self._polled = 0.0
+        self._event_log = EventLog()
         self._out: frozenset[int] = frozenset()
+        self._restarts: dict[int, list[float]] = {}  # per node, when it was started again
+        self._safe_mode = False  # whether safe mode is to begin with the next tick, or has
 
     def start(self) -> None:
         """Makes the lanes and calls every ``init``; raises StartFailed."""
@@ -162,6 +169,8 @@ class Inline:
                     origin += behind
             control[H_RELEASED] = tick
             pattern = self._patterns.without(tick, self._out) if self._out else self._patterns.at(tick)
+            if self._safe_mode and not control[H_SAFE_MODE]:
+                pattern = self._begin_safe_mode(tick)
             for position in pattern.active:
                 runner = self._runners[position]
                 if runner.run(tick):
@@ -180,29 +189,68 @@ class Inline:
 
     def _apply_policy(self, position: int, tick: int) -> None:
         runner, node = self._runners[position], self.plan.graph.nodes[position]
-        _, trace = runner.failure  # type: ignore[misc]
-        self.emit("error", position, tick, traceback=trace)
-        if node.failure_policy == "restart":
-            _log.warning("node %r raised an exception in tick %d; starting it again\n%s", node.name, tick, trace)
-            self.control[self.layout.node(position) + N_RESTARTS] += 1
-            self.emit("restart", position, tick)
-            runner.failure = None
-            self._nodes[node.name].state = {}
+        what = "raised an exception"
+        if node.critical is not None:
+            self.enter_safe_mode(f"critical node {node.name!r} {what}")
+        while runner.failure is not None:
+            trace = runner.failure[1]
+            self.emit("error", position, tick, traceback=trace)
+            if node.failure_policy == "skip" and node.critical is None:
+                _log.warning("node %r %s in tick %d; the graph goes on without it\n%s", node.name, what, tick, trace)
+                self.emit("skip", position, tick)
+                self._out = self._out | {position}
+                return
+            now, rule = time.monotonic(), node.restart
+            recent = [each for each in self._restarts.get(position, ()) if now - each < rule.window]
+            if node.failure_policy != "restart" or len(recent) >= rule.times:
+                if recent:
+                    what = f"{what}, for the {ordinal(len(recent) + 1)} time in {rule.window:g} s,"
+                self.failure = NodeFailed(node.name, tick, what, trace)
+                self.stopping = True
+                return
+            self._restarts[position] = [*recent, now]
+            _log.warning("node %r %s in tick %d; starting it again\n%s", node.name, what, tick, trace)
+            self._restart(position, tick)
+            if runner.failure is not None:
+                problem = runner.failure[0]
+                what = f"did not start again ({type(problem).__name__}: {problem})"
+
+    def _restart(self, position: int, tick: int) -> None:
+        """Calls the ``init`` of a node that has failed, at once; if that raises, it has failed again."""
+        runner = self._runners[position]
+        self.control[self.layout.node(position) + N_RESTARTS] += 1
+        self.emit("restart", position, tick)
+        runner.failure = None
+        self._nodes[self.plan.graph.nodes[position].name].state = {}
+        try:
             runner.call("init")
-        elif node.failure_policy == "skip":
-            _log.warning(
-                "node %r raised an exception in tick %d; the graph goes on without it\n%s", node.name, tick, trace
-            )
-            self.emit("skip", position, tick)
-            self._out = self._out | {position}
-        else:
-            self.failure = NodeFailed(node.name, tick, "raised an exception", trace)
-            self.stopping = True
+        except Exception as problem:
+            runner.failure = (problem, own_traceback(problem))
+            return
+        self.control[self.layout.node(position) + N_BACK] = back = self._patterns.next(tick)
+        self.emit("back", position, back)
+
+    def enter_safe_mode(self, reason: str) -> None:
+        """Every node's ``safe_state`` runs in the next tick, and those nodes do not tick after it."""
+        if not self._safe_mode:
+            self._safe_mode = True
+            self.emit("safe mode", reason=reason)
+            _log.warning("entering safe mode: %s", reason)
+
+    def _begin_safe_mode(self, tick: int) -> Pattern:
+        """The pattern of the tick with which safe mode begins: every ``safe_state`` runs in it."""
+        self.control[H_SAFE_MODE] = tick + 1
+        self.emit("safe mode began", tick=tick)
+        for runner in self._runners:
+            runner.safe = True
+        safe = frozenset(each for each, node in enumerate(self.plan.graph.nodes) if node.safe_state)
+        return self._patterns.without(tick, self._out, safe)
 
     def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:
-        """Writes an event into the recording."""
+        """Writes an event into the recording, and into the log."""
         released = max(int(self.control[H_RELEASED]) if tick is None else tick, 0)
         name = "" if position is None else self.plan.graph.nodes[position].name
+        self._event_log(event, name, released, detail)
         self._events.put(
             RAW, msgspec.msgpack.encode((time.time_ns(), released, name, event, detail)), released, released
         )
@@ -218,6 +266,7 @@ class Inline:
         except Exception as problem:
             name = self.plan.graph.nodes[position].name
             _log.warning("node %r: its %s callback raised\n%s", name, role, own_traceback(problem))
+            self.emit("error", position, callback=role, traceback=own_traceback(problem))
 
     def stop(self) -> None:
         """Calls every ``safe_state`` if a failure ended the graph, then every ``shutdown``, and closes the recording."""

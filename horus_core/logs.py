@@ -116,9 +116,12 @@ def all_folders() -> list[Path]:
 
 
 def last_lines(path: Path, count: int | None) -> list[str]:
-    """The last `count` lines of a log, all if None."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        lines = file.read().splitlines()
+    """The last `count` lines of a log and of the older file that it followed; all if None."""
+    older = path.with_name(path.name + ".1")
+    lines: list[str] = []
+    for each in (older, path) if older.exists() else (path,):
+        with each.open(encoding="utf-8", errors="replace") as file:
+            lines += file.read().splitlines()
     return lines if count is None else lines[len(lines) - min(count, len(lines)) :]
 
 

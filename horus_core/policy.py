@@ -41,3 +41,13 @@ class Restart:
 
 
 DEFAULT_RESTART = Restart()
+
+
+def ordinal(number: int) -> str:
+    """A number as one counts.
+
+    >>> [ordinal(each) for each in (1, 2, 3, 6, 11, 12, 21, 102)]
+    ['1st', '2nd', '3rd', '6th', '11th', '12th', '21st', '102nd']
+    """
+    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -31,10 +31,12 @@ class Child:
         pidfd: becomes readable when it ends.
         output: what it prints, both streams; None if it shares ours.
         reports: its reports.
+        hung_up: those of the two that nobody has open for writing any more; polling them would return at once, for ever.
     """
 
     def __init__(self, title: str, module: str, boot: bytes, capture: bool = True) -> None:
         self.title = title
+        self.hung_up: set[int] = set()
         boot_fd = os.memfd_create("horus-boot", 0)
         _write_all(boot_fd, boot)
         os.lseek(boot_fd, 0, os.SEEK_SET)
@@ -63,6 +65,11 @@ class Child:
         self.pid = self._process.pid
         self.pidfd = os.pidfd_open(self.pid)
         self._pending = b""
+
+    def descriptors(self) -> list[int]:
+        """What becomes readable when it prints, reports or ends."""
+        found = [self.reports, self.pidfd] if self.output is None else [self.output, self.reports, self.pidfd]
+        return [each for each in found if each not in self.hung_up]
 
     def poll(self) -> int | None:
         """The exit code (negative: the signal), None while it runs."""

@@ -725,10 +725,10 @@ class Scheduler:
         """Runs every node's ``safe_state`` in the next tick; call it while the graph runs, from another thread.
 
         Raises:
-            SchedulerBusy: the graph does not run in processes.
+            SchedulerBusy: it does not run.
         """
-        if not isinstance(self._engine, Supervisor):
-            raise SchedulerBusy("cannot enter safe mode", f"{self._state}, or runs inline")
+        if self._engine is None:
+            raise SchedulerBusy("cannot enter safe mode", self._state)
         self._engine.enter_safe_mode(reason)
         return self
 

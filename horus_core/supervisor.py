@@ -39,6 +39,8 @@ from horus_core.control import (
     N_BUDGET,
     N_CORE,
     N_CURRENT,
+    N_EXCUSED,
+    N_FINISHED,
     N_MISSES,
     N_PID,
     N_RESTARTS,
@@ -57,11 +59,13 @@ from horus_core.control import (
 )
 from horus_core.coordinator import LEAD_NS, Coordinator, Pace
 from horus_core.errors import NodeFailed, StartFailed
+from horus_core.eventlog import EventLog
 from horus_core.graph import Graph
 from horus_core.lane import LaneWriter
 from horus_core.logs import GraphLogs
 from horus_core.memory import SharedMemory
 from horus_core.placement import Placement
+from horus_core.policy import ordinal
 from horus_core.process import Child, exit_reason, pin, precise_timers, read_available
 from horus_core.recording.blackbox import make_blackbox, remove_blackbox, save_blackbox, save_leftovers
 from horus_core.recording.child import RecorderChild
@@ -78,6 +82,7 @@ STOP_SECONDS = 3.0  # for shutdown callbacks, then SIGTERM
 TERM_SECONDS = 1.0  # then SIGKILL
 BLACKBOX_SECONDS = 10.0  # between two saves of the flight recorder
 _WATCHDOG_EVERY = 0.02
+_STANDSTILL_SECONDS = 0.5  # without a look at the nodes: the supervisor was stopped, and perhaps they were, too
 
 _log = logging.getLogger("horus")
 
@@ -127,8 +132,11 @@ class _Worker:
     ready: bool = False
     restarts: list[float] = field(default_factory=list)
     restart_at: float | None = None
+    start_by: float = 0.0  # when its init must have returned
+    turn: tuple[int, int] = (-1, 0)  # a tick that it has not begun though it could, and since when that is known
     order: int | None = None  # what somebody outside wants of it, see `orders`
     kill_at: float | None = None
+    explained: bool = False  # an event says already why it ends with an exit code
     log: Any = None
 
 
@@ -160,6 +168,8 @@ class Supervisor:
         self._announcement: Path | None = None
         self._logs = Path()
         self._watchdog_checked = 0.0
+        self._event_log = EventLog()
+        self._awake_since = 0  # monotonic ns; before it the supervisor itself stood still
         self._affinity = os.sched_getaffinity(0)
 
     # Start.
@@ -192,13 +202,13 @@ class Supervisor:
             self.stopping = True
             self.stop()
             raise
-        self._announce()
         # What can be pinned is this thread; the script's others stay where they are.
         with contextlib.suppress(OSError):
             pin([plan.placement.coordinator])
         precise_timers()
         self.control[H_STATE] = RUNNING
         self.emit("start", nodes=[node.name for node in graph.nodes])
+        self._announce()  # last: who finds the graph finds it started
 
     def _ship(self) -> tuple[bytes, list[bytes], list[bytes | None]]:
         graph, plan = self.plan.graph, self.plan
@@ -274,6 +284,7 @@ class Supervisor:
         worker.ready, worker.failure, worker.refusal, worker.partial, worker.restart_at = False, None, None, b"", None
         self.control[row + N_STATE], self.control[row + N_STOP] = W_STARTING, 0
         self.control[row + N_BUDGET] = round((node.budget or 0) * 1e9)
+        worker.start_by, worker.explained = time.monotonic() + START_SECONDS, False
         worker.child = Child(f"horus:{node.name}", "horus_core.worker", pickle.dumps(boot))
         self.control[row + N_PID] = worker.child.pid
         self.control[row + N_CORE] = NEVER if boot.core is None else boot.core
@@ -365,18 +376,19 @@ class Supervisor:
         """Passes on output, takes reports, notices ends; for up to `seconds`, less if anything happened."""
         poller = select.poll()
         for worker in self._workers:
-            if worker.child is not None:
-                for descriptor in (worker.child.output, worker.child.reports, worker.child.pidfd):
-                    poller.register(descriptor, select.POLLIN)  # type: ignore[arg-type]
+            for descriptor in worker.child.descriptors() if worker.child is not None else ():
+                poller.register(descriptor, select.POLLIN)
         for descriptor in self._recorder.descriptors() if self._recorder is not None else ():
             poller.register(descriptor, select.POLLIN)
         now = time.monotonic()
         restarts = [worker.restart_at - now for worker in self._workers if worker.restart_at is not None]
-        ready = {descriptor for descriptor, _ in poller.poll(max(0.0, min([seconds, *restarts])) * 1000)}
+        found = dict(poller.poll(max(0.0, min([seconds, *restarts])) * 1000))
+        ready = set(found)
         for position, worker in enumerate(self._workers):
-            if worker.child is not None and not ready.isdisjoint(
-                (worker.child.output, worker.child.reports, worker.child.pidfd)
-            ):
+            if worker.child is not None and not ready.isdisjoint(worker.child.descriptors()):
+                # A pipe that is closed at the other end says so in every poll, also when the process goes on.
+                over = {each for each in worker.child.descriptors() if found.get(each) == select.POLLHUP}
+                worker.child.hung_up |= over - {worker.child.pidfd}
                 self._look_at(position, worker, worker.child.pidfd in ready)
         if self._recorder is not None:
             self.degradations.extend(self._recorder.look(ready))
@@ -387,6 +399,8 @@ class Supervisor:
         if self.control[H_ASKED] != self.control[H_ANSWERED]:
             self._take_order(self.control[H_ASKED])
         if now - self._watchdog_checked > _WATCHDOG_EVERY:
+            if now - self._watchdog_checked > _STANDSTILL_SECONDS:
+                self._awake_since = time.monotonic_ns()
             self._watchdog_checked = now
             self._check_watchdogs()
 
@@ -465,10 +479,12 @@ class Supervisor:
             trace, what, text = facts
             worker.refusal = (f"{what}: {text}" if text else what, trace)
         elif kind == "failed":
-            worker.failure = (facts[0], facts[1])
+            worker.failure, worker.explained = (facts[0], facts[1]), True
             self.emit("error", position, facts[0], traceback=facts[1])
         elif kind == "shutdown failed":
             self._print(position, worker, f"error: its shutdown callback raised\n{facts[0]}")
+            self.emit("error", position, callback="shutdown", traceback=facts[0])
+            worker.explained = True
         elif kind == "degraded":
             self.degradations.append(f"{name}: {facts[0]}")
 
@@ -480,6 +496,9 @@ class Supervisor:
             worker.refusal = (f"its process {exit_reason(code)} before it was ready", "")
         if self.stopping or self.control[H_STOP]:
             self.control[row + N_STATE] = W_DEAD
+            if worker.ready and code and not worker.explained:
+                self.emit("crash", position, reason=exit_reason(code))
+                self._tell(f"node {node.name!r} {exit_reason(code)} while it was being stopped")
             return
         if worker.order is not None:
             worker.refusal = None
@@ -515,7 +534,7 @@ class Supervisor:
                 self._keep_blackbox(f"node {node.name!r} {what}")
                 self._tell(f"node {node.name!r} {what} in tick {tick}; restarting it in {delay:g} s", trace)
                 return
-            what = f"{what}, for the {len(recent) + 1}th time in {rule.window:g} s,"
+            what = f"{what}, for the {ordinal(len(recent) + 1)} time in {rule.window:g} s,"
         elif policy in ("skip", "ignore") and node.critical is None:
             self._tell(f"node {node.name!r} {what} in tick {tick}; the graph goes on without it", trace)
             self.emit("skip", position, tick)
@@ -588,12 +607,14 @@ class Supervisor:
             node, row = self.plan.graph.nodes[position], self.layout.node(position)
             if worker.kill_at is not None and worker.child is not None and time.monotonic() > worker.kill_at:
                 worker.child.signal(signal.SIGKILL)
+            if worker.child is not None and worker.restarts and not worker.ready and time.monotonic() > worker.start_by:
+                worker.refusal = (f"its init has not returned after {START_SECONDS:g} s", "")
+                worker.child.signal(signal.SIGKILL)
             limit = node.critical or node.watchdog or self.plan.watchdog
             if not limit or worker.child is None or self.control[row + N_STATE] != W_READY:
                 continue
-            current, late = self.control[row + N_CURRENT], self.coordinator.late_since(position)
-            since = self.control[row + N_STARTED] if current != NEVER else now if late is None else late
-            if now - since > limit * 1e9:
+            current, since = self._busy_since(position, now)
+            if now - max(since, self._awake_since) > limit * 1e9:
                 tick = int(self.control[H_RELEASED] if current == NEVER else current)
                 self.emit("watchdog", position, tick, limit=limit)
                 self._tell(f"node {node.name!r} is stuck in tick {tick} for more than {limit:g} s; killing it")
@@ -601,13 +622,45 @@ class Supervisor:
                     self.enter_safe_mode(f"critical node {node.name!r} is stuck for more than {limit:g} s")
                 worker.child.signal(signal.SIGKILL)
 
+    def _busy_since(self, position: int, now: int) -> tuple[int, int]:
+        """The tick that a node is in, `NEVER` if in none; and since when it is in it, or could be: `now` if it could not."""
+        control, row, worker = self.control, self.layout.node(position), self._workers[position]
+        current = int(control[row + N_CURRENT])
+        if current != NEVER:
+            return current, int(control[row + N_STARTED])
+        if not self.plan.options.lockstep:
+            late = self.coordinator.late_since(position)
+            return current, now if late is None else late
+        tick = self._turn_of(position)
+        if tick is None:
+            worker.turn = (-1, now)
+        elif worker.turn[0] != tick:
+            worker.turn = (tick, now)
+        return current, worker.turn[1] if tick is not None else now
+
+    def _turn_of(self, position: int) -> int | None:
+        """In lockstep, the tick that a node is to run and has not finished, if it waits for nobody any more."""
+        control, graph, released = self.control, self.plan.graph, int(self.control[H_RELEASED])
+
+        def over(node: int, tick: int) -> bool:
+            row = self.layout.node(node)
+            return bool(control[row + N_FINISHED] >= tick or control[row + N_EXCUSED] >= tick)
+
+        tick = graph.schedules[position].last(released)
+        if over(position, tick) or not all(
+            over(other, graph.schedules[other].last(tick)) for other in graph.waits[position]
+        ):
+            return None
+        return tick
+
     def _tell(self, message: str, trace: str = "") -> None:
         _log.warning("%s%s", message, f"\n{trace}" if trace else "")
 
     def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:
-        """Writes an event into the recording."""
+        """Writes an event into the recording, and into the log."""
         released = int(self.control[H_RELEASED]) if tick is None else tick
         name = "" if position is None else self.plan.graph.nodes[position].name
+        self._event_log(event, name, max(released, 0), detail)
         row = (time.time_ns(), max(released, 0), name, event, detail)
         self._events.put(RAW, msgspec.msgpack.encode(row), max(released, 0), max(released, 0))
         self._events.commit()
@@ -624,7 +677,8 @@ class Supervisor:
             control[H_STATE] = STOPPING
             if self.failure is not None and not control[H_SAFE_MODE]:
                 control[H_SAFE_MODE] = int(control[H_RELEASED]) + 2  # its nodes enter it on their way out
-                self.emit("safe mode", reason=str(self.failure).splitlines()[0])
+                if not self.coordinator.safe_mode:
+                    self.emit("safe mode", reason=str(self.failure).splitlines()[0])
             control[H_STOP] = 1
             for position in range(len(self._workers)):
                 with contextlib.suppress(Exception):
@@ -650,6 +704,8 @@ class Supervisor:
                 if number is not None and worker.child is not None:
                     name = self.plan.graph.nodes[position].name
                     self._tell(f"node {name!r} has not ended yet; sending {number.name}")
+                    self.emit("signal", position, signal=number.name, reason="it has not ended by itself")
+                    worker.explained = True
                     worker.child.signal(number)
             deadline = time.monotonic() + seconds
             while any(worker.child is not None for worker in self._workers) and time.monotonic() < deadline:

@@ -8,6 +8,6 @@ what should run (`state`), and finds what does run again by process id and start
 
 What the modules hold: `places` the folders and their modes; `client_to_daemon`, `daemon_to_client` and `events` the messages,
 `wire` their form on the socket, `sockets` the sockets; `specs` what a graph is to be, `owned` one graph and its policy,
-`listener` and `observer` what it says, `service` the requests, `daemon` the loop; `notify` and `machine` systemd; `journal`,
-`logfile` and `tail` the logs; `background` starts and ends a daemon.
+`listener`, `observer` and `recent` what it says, `service` the requests, `daemon` the loop; `notify` and `machine` systemd;
+`journal`, `logfile` and `tail` the logs; `background` starts and ends a daemon.
 """

@@ -70,7 +70,7 @@ class GraphInfo(msgspec.Struct, frozen=True, kw_only=True):
         starts: how often it was started.
         again_in: seconds until it is started again; None if it is not waiting.
         ended: how it last ended.
-        recent: the latest events, oldest first.
+        recent: the latest events, of all its starts, oldest first: 200, and of misses the last 50 more.
     """
 
     name: str

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import faulthandler
 import io
+import logging
 import os
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from horus_core.errors import HorusError, UnknownNode
+from horus_core.eventlog import log as events
 from horus_core.launch import Launch, run_script
 from horus_core.process import set_title
 from horus_core.project import read_project, session_of, unknown_node
@@ -69,6 +71,12 @@ def _redirect(path: Path, mode: int) -> None:
     sys.stdout = io.TextIOWrapper(LogStream(file, 1), "utf-8", "backslashreplace", line_buffering=True)
     sys.stderr = io.TextIOWrapper(LogStream(file, 2), "utf-8", "backslashreplace", line_buffering=True)
     faulthandler.enable()
+    handler = logging.StreamHandler(
+        sys.stderr
+    )  # what happens to nodes is in the log, whatever the script does with its own
+    events.addHandler(handler)
+    events.setLevel(logging.INFO)
+    events.propagate = False
 
 
 def _run(spec: GraphSpec, starts: int) -> tuple[int, str]:

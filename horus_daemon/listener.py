@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from horus_daemon.daemon_to_client import NodeState, PastEvent
+from horus_daemon.daemon_to_client import NodeState
 from horus_daemon.events import Event, LogLine, Missed, NodeEvent
 from horus_daemon.journal import log
 from horus_daemon.observer import Observer, find_observer
+from horus_daemon.recent import Recent
 from horus_daemon.tail import Tail, node_of
 
-RECENT = 50  # events that are kept
 _EAGER_SECONDS, _SLOW_LOOK_SECONDS = 10.0, 0.5
 
 
@@ -28,7 +27,7 @@ class Listener:
 
     Attributes:
         heard: whether the process has run a graph whose nodes were ready.
-        recent: the latest events.
+        recent: the latest events, of all starts.
         lost: events that were overwritten before they were read.
     """
 
@@ -43,7 +42,7 @@ class Listener:
         self._name, self._path, self._publish, self._forward, self._find = name, path, publish, forward, find
         self.observer: Observer | None = None
         self.heard = False
-        self.recent: deque[PastEvent] = deque(maxlen=RECENT)
+        self.recent = Recent()
         self.lost = 0
         self._nodes: list[NodeState] = []
         self._tail: Tail | None = None
@@ -64,7 +63,6 @@ class Listener:
         self.follow_log()
         self.observer, self.heard, self._history, self._nodes = None, False, history, []
         self._since, self._looked = now, float("-inf")
-        self.recent.clear()
 
     def eager(self, now: float) -> bool:
         """Whether its nodes may be ready at any moment."""

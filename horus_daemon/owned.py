@@ -27,7 +27,7 @@ from horus_daemon.listener import Listener
 from horus_daemon.logfile import timestamp
 from horus_daemon.notify import PRIVATE
 from horus_daemon.observer import Observer, find_observer
-from horus_daemon.process import GraphFiles, GraphProcess, is_held
+from horus_daemon.process import GraphFiles, GraphProcess, boot_id, end_orphans, is_held
 from horus_daemon.state import Entry
 
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0
@@ -68,6 +68,7 @@ class Surroundings:
         environ: the environment of graphs.
         clock: a monotonic clock.
         start, adopt: see GraphProcess.
+        end_orphans: see there.
         find: see find_observer.
     """
 
@@ -77,6 +78,7 @@ class Surroundings:
     clock: Callable[[], float] = time.monotonic
     start: Callable[[GraphFiles, GraphSpec, int, Mapping[str, str]], GraphProcess | None] = GraphProcess.start
     adopt: Callable[[GraphFiles], GraphProcess | None] = GraphProcess.adopt
+    end_orphans: Callable[[int], object] = end_orphans
     find: Callable[[int], Observer | None] = find_observer
 
 
@@ -128,6 +130,10 @@ class OwnedGraph:
 
     # What is asked of it.
 
+    def forget_events(self) -> None:
+        """It is to be another graph from now on: what happened to the one that had the name before is not its own."""
+        self._listener.recent.clear()
+
     def take_up(self) -> bool:
         """Finds its process if it runs, else has it started if it should run; for a daemon that begins.
 
@@ -141,6 +147,8 @@ class OwnedGraph:
             self.start_at = self._around.clock()
         elif self.entry.wanted and self.entry.starts:
             lost = Ended(time.time_ns(), None, "it was killed, or the machine stopped, while no daemon ran")
+            if run is not None and run.ended is None and run.identity.boot == boot_id():
+                self._around.end_orphans(run.identity.pid)
             self.entry.ended = (run.ended if run is not None else None) or lost
             # One that ended because its daemon was to end with the machine starts again, whatever its exit code.
             code = None if self.entry.stopped else self.entry.ended.code
@@ -254,6 +262,7 @@ class OwnedGraph:
         process.close()
         self.process = None
         if ended.code is None or ended.code > 128:
+            self._around.end_orphans(process.pid)
             sweep()  # what it left in shared memory; its recorder goes on until all is written
         self._decide(ended, now)
 
@@ -315,7 +324,7 @@ class OwnedGraph:
             again_in=max(0.0, self.start_at - self._around.clock()) if self.start_at is not None else None,
             ended=self.entry.ended,
             nodes=self._listener.nodes(),
-            recent=list(self._listener.recent),
+            recent=self._listener.recent.all(),
         )
 
     # The end.

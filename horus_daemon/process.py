@@ -41,6 +41,11 @@ def module_command(python: str, module: str, *arguments: str) -> list[str]:
     return [python, "-P", "-c", code, *arguments]
 
 
+def boot_id() -> str:
+    """Which start of the machine this is."""
+    return _BOOT.read_text().strip()
+
+
 class Identity(msgspec.Struct, frozen=True):
     """A process, and no other one, ever.
 
@@ -62,7 +67,7 @@ class Identity(msgspec.Struct, frozen=True):
             return None
         if fields[0] in (b"Z", b"X"):
             return None
-        return cls(pid, int(fields[19]), _BOOT.read_text().strip())
+        return cls(pid, int(fields[19]), boot_id())
 
     @property
     def alive(self) -> bool:
@@ -250,6 +255,29 @@ def _readable(descriptor: int) -> bool:
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return bool(poller.poll(0))
+
+
+def end_orphans(pid: int) -> list[int]:
+    """Kills what the process of a graph, which was killed itself, has left in its session, but for a recorder: that ends
+    when all is written. Nodes end with their supervisor; what they, or the script, have started does not.
+
+    Returns:
+        The ids of those that were killed.
+    """
+    # A session keeps its number as long as anybody is in it. If the number is a process's again, nobody was.
+    if Identity.of(pid) is not None:
+        return []
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, IndexError):  # it has just ended
+            fields = (entry / "stat").read_bytes().rsplit(b") ", 1)[1].split()
+            recorder = (entry / "cmdline").read_bytes().startswith(b"horus:recorder")
+            if int(fields[3]) == pid and fields[0] not in (b"Z", b"X") and not recorder:
+                os.kill(int(entry.name), signal.SIGKILL)
+                found.append(int(entry.name))
+    return found
 
 
 def is_held(files: GraphFiles) -> bool:

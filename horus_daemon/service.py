@@ -184,6 +184,7 @@ class Service:
             if there is None:
                 del self.graphs[spec.name]
             raise
+        graph.forget_events()
         graph.start()
         graph.step()
         return self._shown(request, [graph])

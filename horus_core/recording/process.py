@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,7 +13,19 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from horus_core.control import ENDED, H_EPOCH, H_RECORDER_STATE, H_STATE, RECORDER_WRITES, Layout, open_control
+from horus_core.control import (
+    ENDED,
+    H_EPOCH,
+    H_RECORDER_STATE,
+    H_STATE,
+    N_PID,
+    N_STATE,
+    RECORDER_WRITES,
+    W_DEAD,
+    W_STOPPED,
+    Layout,
+    open_control,
+)
 from horus_core.graph import Graph
 from horus_core.memory import SharedMemory
 from horus_core.process import enter_child, pin
@@ -59,6 +73,7 @@ def main() -> None:
         if os.getppid() != parent:
             orphaned = True
             time.sleep(_ORPHANED_SECONDS)
+            _end_families(control, Layout.of(graph))
             break
         new = recorder.poll()
         if recorder.failure is not None and not told:
@@ -77,3 +92,19 @@ def main() -> None:
         memory.remove_all()
     os.close(hold)
     os._exit(0 if recorder.failure is None else 1)
+
+
+def _end_families(control: memoryview, layout: Layout) -> None:
+    """The supervisor was killed, and its nodes with it; kills what those have forked."""
+    for position in range(layout.nodes):
+        row = layout.node(position)
+        pid = int(control[row + N_PID])
+        if pid <= 1 or control[row + N_STATE] in (W_DEAD, W_STOPPED):
+            continue  # the supervisor has seen to that itself
+        # A process group keeps its number as long as anybody is in it. If there is another leader by now, nobody was.
+        with contextlib.suppress(OSError):
+            leader = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if leader and not leader.startswith(b"horus:"):
+                continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)

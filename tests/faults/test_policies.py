@@ -15,7 +15,7 @@ import pytest
 
 import horus
 from horus import InvalidValue, Node, NodeFailed, Restart, Scheduler, UnknownNode
-from tests.plain_arrow import events, ran, values
+from tests.plain_arrow import events, file_of, ran, table, values
 from tests.scripts import wait_until
 
 
@@ -45,6 +45,13 @@ def kinds(files: list[str], *wanted: str) -> list[tuple[str, str]]:
     return [(event.event, event.node) for event in events(files) if event.event in wanted]
 
 
+def times_of(files: list[str]) -> list[tuple[str, int]]:
+    """Events with their times, ns since 1970."""
+    whole = table(file_of(files, "events"))
+    times = whole.column("time").cast("int64").to_pylist()
+    return list(zip(whole.column("event").to_pylist(), times, strict=True))
+
+
 # Restart.
 
 
@@ -56,16 +63,40 @@ def test_a_restart_rule_says_how_often_and_how_soon() -> None:
             Restart(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_node_that_fails_more_often_than_its_rule_allows_ends_the_graph(caplog: pytest.LogCaptureFixture) -> None:
+def test_unless_told_otherwise_it_is_at_most_five_times_a_minute_after_a_tenth_of_a_second_doubling() -> None:
+    rule = Restart()
+    assert [rule.delay(earlier) for earlier in range(9)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    assert (rule.times, rule.window) == (5, 60.0)
+
+
+def test_a_node_is_started_again_as_soon_as_its_rule_says_and_no_sooner(caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = scheduler_of(
+        Node(name="n", tick=lambda: os._exit(3), rate=100, failure_policy=Restart(times=3, first=0.2, most=0.5))
+    )
+    with pytest.raises(NodeFailed, match="for the 4th time in 60 s"):
+        scheduler.run(duration=60)
+    assert [re.findall(r"restarting it in (.*) s$", line)[0] for line in caplog.messages if "restarting" in line] == [
+        "0.2", "0.4", "0.5",
+    ]  # fmt: skip
+    times = [each for each in times_of(scheduler.stop_recording()) if each[0] in ("crash", "restart")]
+    assert [event for event, _ in times] == ["crash", "restart"] * 3 + ["crash"]
+    for delay, (_, crash), (_, again) in zip((0.2, 0.4, 0.5), times[0::2], times[1::2], strict=False):
+        assert delay - 0.02 <= (again - crash) * 1e-9 < delay + 2.0, "no sooner; and later only on a busy machine"
+
+
+@pytest.mark.parametrize("execution", ["process", "inline"])
+def test_a_node_that_fails_more_often_than_its_rule_allows_ends_the_graph(execution: str) -> None:
     def tick(node: Node) -> None:
         node.send("t", os.getpid())
         raise RuntimeError("no power")
 
     scheduler = scheduler_of(
-        Node(name="weak", tick=tick, pubs="t", rate=100, failure_policy=Restart(times=2, first=0.01)), beat()
+        Node(name="weak", tick=tick, pubs="t", rate=100, failure_policy=Restart(times=2, first=0.01)),
+        beat(),
+        execution=execution,
     )
     with pytest.raises(
-        NodeFailed, match=r"node 'weak' raised an exception, for the 3(rd|th) time in 60 s, in tick \d+"
+        NodeFailed, match=r"node 'weak' raised an exception, for the 3rd time in 60 s, in tick \d+"
     ) as caught:
         scheduler.run(duration=60)
     assert "RuntimeError: no power" in str(caught.value)
@@ -74,7 +105,8 @@ def test_a_node_that_fails_more_often_than_its_rule_allows_ends_the_graph(caplog
         ("error", "weak"), ("restart", "weak"), ("back", "weak"), ("error", "weak"), ("restart", "weak"), ("back", "weak"),
         ("error", "weak"),
     ]  # fmt: skip
-    assert len({value for _, value in values(files, "weak")}) == 3
+    pids = [value for _, value in values(files, "weak")]
+    assert (len(pids), len(set(pids))) == (3, 3 if execution == "process" else 1)
 
 
 def test_an_init_that_fails_on_a_restart_counts_as_a_failure(tmp_path: Path) -> None:
@@ -97,7 +129,32 @@ def test_an_init_that_fails_on_a_restart_counts_as_a_failure(tmp_path: Path) -> 
     assert scheduler.get_node_stats("port")["restarts"] == 2
 
 
-def test_subscribers_are_told_that_a_publisher_was_restarted() -> None:
+def test_so_it_does_inside_the_calling_process() -> None:
+    started = []
+
+    def init() -> None:
+        started.append(horus.tick())
+        if len(started) > 1:
+            raise ConnectionError("the port is still taken")
+
+    def tick() -> None:
+        if horus.tick() == 3:
+            raise RuntimeError
+
+    node = Node(name="port", tick=tick, init=init, rate=100, failure_policy=Restart(times=2))
+    scheduler = scheduler_of(node, execution="inline")
+    with pytest.raises(
+        NodeFailed, match=r"did not start again \(ConnectionError: the port is still taken\), for the 3rd"
+    ):
+        scheduler.run(duration=1)
+    assert started == [0, 3, 3]
+    assert kinds(scheduler.stop_recording(), "error", "restart", "back") == [
+        ("error", "port"), ("restart", "port"), ("error", "port"), ("restart", "port"), ("error", "port"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("execution", ["process", "inline"])
+def test_subscribers_are_told_that_a_publisher_was_restarted(execution: str) -> None:
     def tick(node: Node) -> None:
         node.send("t", horus.tick())
         if horus.tick() == 5:
@@ -109,6 +166,7 @@ def test_subscribers_are_told_that_a_publisher_was_restarted() -> None:
     scheduler = scheduler_of(
         Node(name="weak", tick=tick, pubs="t", rate=100, failure_policy=Restart(first=0.01)),
         Node(name="ear", tick=listen, subs="t", pubs="heard", rate=100),
+        execution=execution,
     )
     scheduler.run(duration=0.4)
     files = scheduler.stop_recording()
@@ -234,6 +292,46 @@ def test_a_critical_node_that_crashes_begins_safe_mode_and_is_brought_back() -> 
     assert kinds(files, "crash", "restart", "back") == [("crash", "vital"), ("restart", "vital"), ("back", "vital")]
     assert "critical node 'vital' exited with code 3" in events(files, "safe mode")[0].detail["reason"]
     assert values(files, "beat")[-1][0] == 29
+
+
+@pytest.mark.parametrize("execution", ["process", "inline"])
+def test_a_critical_node_that_raises_begins_safe_mode_and_is_safe_itself_when_it_is_back(execution: str) -> None:
+    def tick(node: Node) -> None:
+        if horus.tick() == 10:
+            raise ValueError("no reading")
+
+    node, sent = brake()
+    vital = Node(
+        name="vital",
+        tick=tick,
+        safe_state=lambda node: node.send("vital", "safe"),
+        pubs="vital",
+        rate=100,
+        failure_policy=Restart(first=0.01),
+    )
+    scheduler = scheduler_of(vital, node, beat(), execution=execution).add_critical_node("vital", timeout_ms=500)
+    scheduler.run(duration=0.3)
+    files = scheduler.stop_recording()
+    assert check_safe(files, sent(files)) == 11
+    assert values(files, "vital") == [(11, "safe")]
+    assert kinds(files, "error", "restart", "back") == [("error", "vital"), ("restart", "vital"), ("back", "vital")]
+    assert "critical node 'vital' raised an exception" in events(files, "safe mode")[0].detail["reason"]
+    assert values(files, "beat")[-1][0] == 29
+
+
+@pytest.mark.parametrize("execution", ["process", "inline"])
+def test_a_critical_node_that_cannot_be_brought_back_ends_the_graph_after_safe_mode(
+    execution: str, recordings: Path
+) -> None:
+    node, _ = brake()
+    node.callbacks["safe_state"] = lambda node: node.log_info("safe")
+    vital = Node(name="vital", tick=lambda: 1 / (10 - horus.tick()), rate=100, failure_policy="skip")
+    scheduler = scheduler_of(vital, node, execution=execution).add_critical_node("vital", timeout_ms=500)
+    with pytest.raises(NodeFailed, match="node 'vital' raised an exception in tick 10"):
+        scheduler.run(duration=1)
+    assert len(events(scheduler.stop_recording(), "safe mode")) == 1
+    log = (recordings / "r" / "logs" / "brake.log").read_text()
+    assert re.findall(r": (safe|shut down)", log) == ["safe", "shut down"]
 
 
 def test_a_critical_node_that_is_stuck_is_killed_and_safe_mode_begins() -> None:

@@ -155,6 +155,71 @@ def test_one_that_was_killed_is_started_again_and_leaves_nothing(daemon: Horusd,
     wait_until(lambda: not any(graph.id in name for name in segments()), what="its shared memory to go")
 
 
+def test_what_a_killed_ones_nodes_and_script_have_started_ends_with_it(daemon: Horusd, tmp_path: Path) -> None:
+    """A camera that is still held by an orphan would keep the next start from running."""
+    source = """
+        import pathlib, subprocess
+        import horus
+
+        def start(name):
+            child = subprocess.Popen(["sleep", "300"])
+            pathlib.Path(__file__).with_name(name).write_text(str(child.pid))
+            return child
+
+        def init(node):
+            node.state["child"] = start("nodes")
+
+        own = start("scripts")
+        horus.run(horus.Node(name="n", tick=lambda: None, init=init, rate=100), tick_rate=100, deterministic=True)
+    """
+    script = robot(tmp_path, source)
+    graph = daemon.up(script, restart="no")
+    started = [int((tmp_path / name).read_text()) for name in ("nodes", "scripts")]
+    assert all(alive(pid) for pid in started)
+    os.kill(graph.pid, signal.SIGKILL)
+    daemon.state_of("robot", "failed")
+    wait_until(lambda: not any(alive(pid) for pid in started), what="their end")
+
+
+def test_what_happened_is_in_ps_over_all_starts_and_in_the_log_and_misses_leave_room_for_it(
+    daemon: Horusd, tmp_path: Path
+) -> None:
+    source = """
+        import os, time
+        import horus
+
+        def arm(node):
+            if horus.tick() == 3:
+                os._exit(5)
+
+        def late(node):
+            time.sleep(0.012)
+
+        def quit(node):
+            if horus.tick() == 150:
+                raise ValueError("done")
+
+        horus.run(
+            horus.Node(name="arm", tick=arm, rate=100, failure_policy="skip"), horus.Node(name="late", tick=late, rate=100),
+            horus.Node(name="quit", tick=quit, rate=100), tick_rate=100, duration=2,
+        )
+    """
+    daemon.client.up(daemon.spec(robot(tmp_path, source)))
+    wait_until(lambda: daemon.client.graph("robot").starts == 2, what="a second start")
+    graph = daemon.state_of("robot", "running")
+    told = [(event.event, event.node) for event in graph.recent if event.event not in ("ready", "miss")]
+    first = [("start", ""), ("crash", "arm"), ("skip", "arm"), ("error", "quit"), ("safe mode", ""), ("end", "")]
+    assert told[: len(first)] == first
+    assert 40 <= len([event for event in graph.recent if event.event == "miss"]) <= 50
+    lines = [line.split("Z ")[1] for line in daemon.log("robot").splitlines() if "Z event: " in line]
+    kinds = [line.split()[1] for line in lines]
+    assert [kind for kind in kinds if kind not in ("ready", "miss")][: len(first)] == [
+        kind.split()[0] for kind, _ in first
+    ]
+    assert "event: crash arm (tick 3, reason exited with code 5)" in lines
+    assert sum(line.startswith("event: miss late ") for line in lines[: kinds.index("end")]) == 1
+
+
 def test_one_that_ignores_sigterm_is_killed_in_its_time(daemon: Horusd, tmp_path: Path) -> None:
     source = """
         import signal, time

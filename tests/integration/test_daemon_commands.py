@@ -110,6 +110,9 @@ def test_a_graphs_life_in_commands(daemon: Horusd, tmp_path: Path) -> None:
     assert all("[driver]" in line for line in horus("logs", "arm", "--node", "driver").out.splitlines())
     assert "at 0" in horus("log", "driver").out  # of the newest start, which was a short one
     assert len(horus("logs", "arm", "-n", "1").out.splitlines()) == 1
+    assert horus("log", "arm").out == log
+    assert "graph arm started" in horus("log", "horusd").out
+    assert "no node 'amr'" in refused("log", "amr")
     assert horus("down", "arm", "--forget").out == "graph arm is down\n"
     assert len(lines_of(horus("ps").out)) == 1
     assert refused("down", "arm") == "there is no graph 'arm' (there are: none)"

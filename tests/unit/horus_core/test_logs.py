@@ -43,6 +43,9 @@ def test_a_full_log_is_started_anew_and_the_old_one_kept(monkeypatch: pytest.Mon
     assert old.stat().st_size <= 110
     assert new.stat().st_size <= 110
     assert (old.read_text() + new.read_text()).endswith("line 0028\nline 0029\n")
+    there = (old.read_text() + new.read_text()).count("\n")
+    assert len(new.read_text().splitlines()) < there
+    assert last_lines(new, None) == [f"line {number:04}" for number in range(30 - there, 30)], "both are shown"
 
 
 def test_only_the_newest_graphs_keep_their_logs() -> None:

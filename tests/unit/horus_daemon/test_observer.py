@@ -139,11 +139,11 @@ def test_what_happened_before_a_daemon_took_over_is_known_and_not_told_again(
     listener, published = listen(history=True)
     listener.listen(1, 0.0)
     assert published == []
-    assert [event.event for event in listener.recent] == ["ready"]
+    assert [event.event for event in listener.recent.all()] == ["ready"]
     laid.say("miss")
     listener.listen(1, 0.1)
     assert [each.event for each in published if isinstance(each, NodeEvent)] == ["miss"]
-    assert [event.event for event in listener.recent] == ["ready", "miss"]
+    assert [event.event for event in listener.recent.all()] == ["ready", "miss"]
 
 
 def test_what_the_daemon_was_too_slow_for_is_told(

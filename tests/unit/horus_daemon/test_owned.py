@@ -17,7 +17,7 @@ from horus_daemon.client_to_daemon import GraphSpec
 from horus_daemon.daemon_to_client import Ended
 from horus_daemon.events import Event, GraphEvent
 from horus_daemon.owned import HELD_SECONDS, STEADY_SECONDS, OwnedGraph, Surroundings
-from horus_daemon.process import GraphFiles, Identity, Run
+from horus_daemon.process import GraphFiles, Identity, Run, boot_id
 from horus_daemon.state import Entry
 from tests.daemons import Played
 
@@ -62,6 +62,7 @@ class Stage:
         self.seen: Seen | None = None
         self.published: list[Event] = []
         self.saved: list[Entry] = []
+        self.orphaned: list[int] = []
         self.graph = OwnedGraph(self.entry, self.files, self._save, self._around())
 
     def _save(self) -> None:
@@ -74,6 +75,7 @@ class Stage:
             clock=lambda: self.now,
             start=self._start,  # type: ignore[arg-type]
             adopt=lambda files: self.adopted,  # type: ignore[arg-type,return-value]
+            end_orphans=self.orphaned.append,
             find=lambda pid: self.seen,  # type: ignore[arg-type,return-value]
         )
 
@@ -418,3 +420,23 @@ def test_a_daemon_that_ends_lets_go_without_a_signal(stage: Make) -> None:
     assert process.closed
     assert process.signals == []
     assert played.saved[-1].wanted
+
+
+# What a process that was killed leaves.
+
+
+def test_what_a_killed_process_has_left_is_ended_and_what_one_that_ended_by_itself_left_is_not(stage: Make) -> None:
+    played = stage()
+    for code, orphaned in ((0, []), (1, []), (137, [102]), (None, [102, 103])):
+        played.runs()
+        played.ends(code)
+        assert played.orphaned == orphaned, code
+        played.graph.stop(1)
+
+
+@pytest.mark.parametrize(("boot", "orphaned"), [("", [2**22 + 1]), ("another start of the machine", [])])
+def test_so_is_what_one_left_that_was_killed_while_no_daemon_ran(stage: Make, boot: str, orphaned: list[int]) -> None:
+    played = stage(wanted=True, starts=1)
+    played.files.run.write_bytes(msgspec.json.encode(Run(Identity(2**22 + 1, 1, boot or boot_id()), "0")))
+    played.graph.take_up()
+    assert played.orphaned == orphaned

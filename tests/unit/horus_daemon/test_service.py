@@ -42,6 +42,7 @@ class Stage:
             clock=lambda: self.now,
             start=self._start,  # type: ignore[arg-type]
             adopt=lambda files: None,
+            end_orphans=lambda pid: None,
             find=lambda pid: None,
         )
         return Service(self.places, around)

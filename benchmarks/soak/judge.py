@@ -1,0 +1,56 @@
+"""Reads what a graph has recorded, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from horus_core.recording.reader import Session
+
+
+def judge(folder: Path, whole: bool, crashes: dict[str, int] | None) -> tuple[int, list[str]]:
+    """Reads a recording.
+
+    Args:
+        folder: of the session.
+        whole: its recorder was never killed, so every file is closed.
+        crashes: per node, how often its process was killed; None if the supervisor was, which may not have said the last.
+
+    Returns:
+        How many messages there are, and what is wrong.
+    """
+    session, problems, messages = Session(folder), [], 0
+    for node in session.nodes:
+        seen: dict[str, list[int]] = {}
+        for file in session.node_files(node):
+            for batch in file.batches():
+                for topic, sequence in zip(
+                    batch.column("topic").to_pylist(), batch.column("sequence").to_pylist(), strict=True
+                ):
+                    seen.setdefault(topic, []).append(sequence)
+            problems += [
+                f"{file.path.name}: {each.what}" for each in file.damage if whole or "not closed" not in each.what
+            ]
+        for topic, sequences in seen.items():
+            messages += len(sequences)
+            if sequences != list(range(len(sequences))):
+                lost, twice = max(sequences) + 1 - len(set(sequences)), len(sequences) - len(set(sequences))
+                problems.append(f"{topic} of {node}: {lost} messages are missing, {twice} repeated, or out of order")
+    if crashes is not None:
+        found = _crashes(session)
+        problems += [
+            f"{node} was killed {count} times, and {found[node]} crashes are recorded"
+            for node, count in crashes.items()
+            if found[node] != count
+        ]
+    return messages, problems
+
+
+def _crashes(session: Session) -> Counter[str]:
+    """Per node, the crashes by a signal; the reason must name it."""
+    return Counter(
+        event["node"]
+        for event in session.events()
+        if event["event"] == "crash" and "killed by SIG" in json.loads(event["detail"])["reason"]
+    )
