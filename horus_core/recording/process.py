@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 import time
 from pathlib import Path
@@ -28,6 +29,8 @@ _ORPHANED_SECONDS = 0.3  # what the workers of a killed supervisor are given to 
 def main() -> None:
     """Entry point of the process."""
     data, report, parent = enter_child(die_with_parent=False)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # sent to all when a service or a session ends: the graph ends first
+        signal.signal(number, signal.SIG_IGN)
     boot: RecorderBoot = pickle.loads(data)
     sys.path[:] = boot.path
     memory = SharedMemory(boot.graph_id)
@@ -62,6 +65,9 @@ def main() -> None:
         if recorder.failure is not None and not told:
             told = True
             report("failed", recorder.failure)
+        if recorder.notice is not None:
+            report("notice", recorder.notice)
+            recorder.notice = None
         time.sleep(POLL_SECONDS)
     recorder.close()
     if recorder.failure is not None and not told:
