@@ -80,6 +80,9 @@ class RecorderChild:
                     problems.append(f"the recorder: {facts[0]}")
                     self._tell(problems[-1])
                 else:
+                    self._closed = (
+                        self._closed or kind == "not started"
+                    )  # the disk is gone: it would find the same again
                     problems.append(str(RecorderFailed(facts[0])))
                     self._tell(problems[-1])
             if child.pidfd in ready:
@@ -92,7 +95,7 @@ class RecorderChild:
         reason = exit_reason(child.wait(1.0))
         child.close()
         self._child = None
-        if self._closed:
+        if self._closed and self.paths:
             return
         if not self.paths:
             raise RecorderFailed(f"its process {reason} before it was ready")

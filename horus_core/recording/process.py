@@ -12,13 +12,23 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from horus_core.control import ENDED, H_EPOCH, H_RECORDER_STATE, H_STATE, RECORDER_WRITES, Layout, open_control
+from horus_core.control import (
+    ENDED,
+    H_EPOCH,
+    H_RECORDER_STATE,
+    H_STATE,
+    RECORDER_GAVE_UP,
+    RECORDER_WRITES,
+    Layout,
+    open_control,
+)
 from horus_core.graph import Graph
 from horus_core.memory import SharedMemory
 from horus_core.process import enter_child, pin
 from horus_core.recording.header import Header
 from horus_core.recording.recorder import Recorder
 from horus_core.recording.request import RecorderBoot
+from horus_core.recording.tap import release_all
 from horus_core.shipping import load
 
 POLL_SECONDS = 0.01
@@ -51,6 +61,8 @@ def main() -> None:
         targets = [(Path(folder), options) for folder, options in boot.targets]
         recorder = Recorder(memory, control, Layout.of(graph), graph, targets, header)
     except (OSError, ValueError) as problem:
+        control[H_RECORDER_STATE] = RECORDER_GAVE_UP
+        release_all(control, Layout.of(graph))
         report("not started", str(problem))
         os._exit(1)
     control[H_RECORDER_STATE] = RECORDER_WRITES

@@ -101,6 +101,31 @@ def test_a_recorder_that_is_killed_twice_loses_nothing() -> None:
     assert len(_events(session, "start")) == 1
 
 
+def test_a_recorder_that_dies_with_its_disk_ends_the_recording_and_not_the_graph(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scheduler = _graph("vanished")
+    folder = Path(os.environ["HORUS_RECORDINGS"]) / "vanished"
+
+    def vanish() -> None:
+        _until(lambda: scheduler.is_running() and scheduler.current_tick() > 100)
+        (recorder,) = _recorders()
+        recorder.suspend()
+        folder.rename(folder.with_name("elsewhere"))
+        recorder.kill()
+
+    vandal = threading.Thread(target=vanish)
+    vandal.start()
+    scheduler.run(duration=3.0)
+    vandal.join()
+    assert scheduler.get_node_stats("sink")["total_ticks"] == 1500
+    assert scheduler.progress()["recording_ended"] == 1
+    (said,) = [record.message for record in caplog.records if "recorder stopped" in record.message]
+    assert str(folder) in said
+    numbers = _numbers(Session(folder.with_name("elsewhere")))
+    assert numbers == list(range(len(numbers)))
+
+
 @pytest.fixture
 def stalled_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Writing waits until the event is set."""
