@@ -20,6 +20,7 @@ NAMES = {
     "rates": "messages per second, up to saturation",
     "pacing": "how late ticks begin at 100 Hz and 1 kHz",
     "tools": "export, diff, list and replay of a million messages",
+    "durability": "messages lost beside a node that burns a core, and by kills",
     "memory": "peak memory against the length of the recording",
 }
 
