@@ -177,7 +177,7 @@ class Recorder:
         self._lost[id(tap)] = tap.lost
         topic = [lane.topic for lane in self._graph.lanes if lane.node == publisher][place]
         self._control[H_RECORDED_LOST] += lost
-        self._add_event("lost", self._name(publisher), topic=topic, messages=lost, before_sequence=tap.cursor)
+        self._add_event("lost", self._name(publisher), topic=topic, messages=lost, before_sequence=tap.lost_before)
 
     def _name(self, publisher: int) -> str:
         return self._maker.publishers[publisher]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import struct
@@ -177,6 +178,36 @@ def test_no_message_is_lost_while_the_disk_stands_still(disk: Disk) -> None:
     assert scheduler.current_tick() == 4 * _RATE
     assert sequences == list(range(scheduler.get_node_stats("source")["messages_sent"]))
     assert session.state == "complete"
+
+
+def test_what_a_recorder_had_in_memory_when_it_was_killed_on_a_disk_that_stood_still_is_a_counted_gap(
+    disk: Disk,
+) -> None:
+    scheduler = _graph("gap")
+
+    def freeze_and_kill() -> None:
+        _until(lambda: scheduler.current_tick() > 50)
+        subprocess.run(["fsfreeze", "-f", disk.folder], check=True)
+        try:
+            _until(lambda: scheduler.current_tick() > 50 + 3 * _RATE)  # so long that the lanes are let go
+            (recorder,) = (each for each in psutil.Process().children() if "horus:recorder" in " ".join(each.cmdline()))
+            recorder.kill()
+        finally:
+            subprocess.run(["fsfreeze", "-u", disk.folder], check=True)
+
+    freezer = threading.Thread(target=freeze_and_kill)
+    freezer.start()
+    scheduler.run(duration=5.0)
+    freezer.join()
+    session = Session(disk.folder / "gap")
+    sequences = _sequences(session)
+    sent = scheduler.get_node_stats("source")["messages_sent"]
+    gone = sorted(set(range(sent)) - set(sequences))
+    assert len(sequences) == len(set(sequences))
+    assert gone == list(range(gone[0], gone[-1] + 1))  # one gap
+    (event,) = [json.loads(each["detail"]) for each in session.events() if each["event"] == "lost"]
+    assert (event["messages"], event["before_sequence"]) == (len(gone), gone[-1] + 1)
+    assert scheduler.progress()["recorded_lost"] == len(gone)
 
 
 def test_a_disk_that_becomes_read_only_ends_the_recording_and_not_the_graph(
