@@ -39,7 +39,7 @@ def main(name: str, quick: bool, peer_python: str, path: Path | None, folder: Pa
     if name == "soak":
         _soak(kills=20 if quick else 500)
         return
-    options = Options.here(quick, peer_python)
+    options = Options.here(quick, peer_python, check=name == "check")
     names = list(guard.COMPARED) if name == "check" else list(NAMES) if name == "all" else [name]
     command = " ".join(["python -m benchmarks", name, *(["--quick"] if quick else [])])
     report = Report(Machine.here(), command, quick, [])

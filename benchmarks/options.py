@@ -17,18 +17,19 @@ class Options:
         quick: fewer rounds and samples: shows that everything works and the order of magnitude.
         cores: what this process may use.
         peer_python: an interpreter that has horus-robotics, "" for none.
+        check: only ratios count, so what takes long and adds none is left out.
     """
 
     quick: bool
     cores: tuple[int, ...]
     peer_python: str
+    check: bool = False
 
     @classmethod
-    def here(cls, quick: bool = False, peer_python: str = "") -> Options:
+    def here(cls, quick: bool = False, peer_python: str = "", check: bool = False) -> Options:
         """The settings for this machine."""
-        return cls(
-            quick, tuple(sorted(os.sched_getaffinity(0))), peer_python or os.environ.get("HORUS_BENCH_PEER_PYTHON", "")
-        )
+        peer_python = peer_python or os.environ.get("HORUS_BENCH_PEER_PYTHON", "")
+        return cls(quick, tuple(sorted(os.sched_getaffinity(0))), peer_python, check)
 
     def pick(self, full: T, quick: T) -> T:
         """`quick` in a quick run, else `full`."""

@@ -18,9 +18,9 @@ NAMES = {
     "payload": "16 B to 64 MB there, an acknowledgement back",
     "nodes": "ticks per second with 2 to 64 nodes",
     "rates": "messages per second, up to saturation",
-    "sustained": "10,000 messages/s for a minute beside a busy core: what is lost",
     "pacing": "how late ticks begin at 100 Hz and 1 kHz",
     "tools": "export, diff, list and replay of a million messages",
+    "durability": "messages lost beside a node that burns a core, and by kills",
     "memory": "peak memory against the length of the recording",
 }
 

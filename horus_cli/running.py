@@ -125,7 +125,8 @@ class RunView:
         ]
         if scheduler.is_recording():
             lost = f", {progress['recorded_lost']} lost" if progress["recorded_lost"] else ""
-            parts.append(f"recorded {show.size(progress['recorded_bytes'])}{lost}")
+            ended = ", then recording ENDED" if progress["recording_ended"] else ""
+            parts.append(f"recorded {show.size(progress['recorded_bytes'])}{lost}{ended}")
         return "  ".join([show.duration(progress["seconds"]), *filter(None, parts)])
 
 

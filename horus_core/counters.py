@@ -11,6 +11,7 @@ from horus_core.control import (
     H_RECORDED_BYTES,
     H_RECORDED_LOST,
     H_RECORDER_BACKLOG,
+    H_RECORDER_STATE,
     H_SLIPS,
     N_BUSY,
     N_BUSY_LAST,
@@ -29,6 +30,7 @@ from horus_core.control import (
     N_STATE,
     N_TICKS,
     NODE_WORDS,
+    RECORDER_GAVE_UP,
     Layout,
 )
 from horus_core.runner import bucket_start
@@ -96,6 +98,7 @@ def graph_counters(control: memoryview, layout: Layout) -> dict[str, int]:
         "recorded_bytes": control[H_RECORDED_BYTES],
         "recorded_lost": control[H_RECORDED_LOST],
         "recorder_backlog": control[H_RECORDER_BACKLOG],
+        "recording_ended": int(control[H_RECORDER_STATE] == RECORDER_GAVE_UP),
     }
 
 

@@ -38,7 +38,7 @@ from horus_core.control import (
     create_control,
 )
 from horus_core.coordinator import Pace, Pattern, Patterns
-from horus_core.errors import NodeFailed, StartFailed
+from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
 from horus_core.eventlog import EventLog
 from horus_core.lane import LaneWriter
 from horus_core.memory import LocalMemory
@@ -147,6 +147,15 @@ class Inline:
         self._recorder.poll()
         return True
 
+    def _hear_recorder(self) -> None:
+        """Tells once what the recorder has to say: that it gave up, above all."""
+        recorder = self._recorder
+        said = recorder.notice if recorder.failure is None else str(RecorderFailed(recorder.failure))
+        recorder.notice = None
+        if said is not None and said not in self.degradations:
+            self.degradations.append(said)
+            _log.warning("%s", said)
+
     def run(self, last_tick: int | None, pace: Pace) -> None:
         """Runs ticks up to `last_tick`; arguments as for :meth:`Coordinator.run`.
 
@@ -183,6 +192,7 @@ class Inline:
             if self._recorder is not None and time.monotonic() - self._polled > _POLL_SECONDS:
                 self._recorder.poll()
                 self._polled = time.monotonic()
+                self._hear_recorder()
         if self.failure is not None:
             problem = self._runners[graph.position(self.failure.args[0])].failure
             raise self.failure from (problem[0] if problem else None)
@@ -282,4 +292,5 @@ class Inline:
         if self._recorder is not None:
             self.emit("end", tick=int(self.control[H_RELEASED]), reason="failure" if self.failure else "stop")
             self._recorder.close()
+            self._hear_recorder()
             self._recorder = None

@@ -17,8 +17,7 @@ from horus import Node, Scheduler
 @click.option("--seconds", default=1.0)
 @click.option("--recorded", is_flag=True)
 @click.option("--paced", is_flag=True, help="100 ticks/s in real time, so 100 times --per-tick messages are offered.")
-@click.option("--burner", is_flag=True, help="A node beside them that keeps a core busy all the time.")
-def main(per_tick: int, seconds: float, recorded: bool, paced: bool, burner: bool) -> None:
+def main(per_tick: int, seconds: float, recorded: bool, paced: bool) -> None:
     """Prints messages/s, one sample per tenth of the time."""
     notes = Notes()
 
@@ -51,8 +50,6 @@ def main(per_tick: int, seconds: float, recorded: bool, paced: bool, burner: boo
     scheduler.add(
         Node(name="receiver", tick=receive, init=begin, shutdown=end, rate=100, subs={"flow": {"capacity": capacity}})
     )
-    if burner:
-        scheduler.add(Node(name="burner", tick=_burn, rate=10, compute=True))
     scheduler.run()
     stamps: list[list[float]] = notes.read("stamps")  # type: ignore[assignment]
     sender, receiver = scheduler.get_node_stats("sender"), scheduler.get_node_stats("receiver")
@@ -63,12 +60,6 @@ def main(per_tick: int, seconds: float, recorded: bool, paced: bool, burner: boo
         sent=sender["messages_sent"],
         lost=_lost(scheduler.stop_recording(), sender["messages_sent"]) if recorded else 0,
     )
-
-
-def _burn(node: Node) -> None:
-    until = time.monotonic() + 0.09
-    while time.monotonic() < until:
-        sum(range(1000))
 
 
 def _lost(paths: Sequence[str], sent: int) -> int:

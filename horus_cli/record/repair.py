@@ -44,20 +44,26 @@ def _show_file(file: FileRepair) -> None:
         words = [show.one_line(lost.what)]
         if lost.bytes:
             words.append(f"{show.size(lost.bytes)} kept as {show.one_line(lost.saved_as)}")
-        if lost.seconds:
-            words.append(f"at most {show.duration(lost.seconds)} lost")
+        if lost.rows > 0:
+            words.append(f"{count(lost.rows, 'row')} lost")
+        if lost.ticks:
+            words.append(f"at most {count(lost.ticks, 'tick')} ({show.duration(lost.seconds)}) lost")
         click.echo(f"  {'; '.join(words)}")
 
 
 def _result(report: RepairReport) -> str:
+    if not report.files and report.left_alone:
+        left = count(len(report.left_alone), "file")
+        return f"{report.session} has nothing that can be repaired: {left} left alone; {_loss(report)}"
     if not report.files:
         return f"{report.session} is whole: {count(report.untouched, 'file')}, nothing to repair"
-    lost = (
-        f"{count(report.lost_messages, 'message')} missing"
-        if report.lost_messages
-        else "no message missing between others"
-    )
     return (
-        f"{report.session} is whole again: {count(report.ticks, 'tick')}, {count(report.messages, 'message')}, {lost}; "
-        f"{count(report.untouched, 'file')} needed nothing"
+        f"{report.session} is whole again: {count(report.ticks, 'tick')}, {count(report.messages, 'message')}, "
+        f"{_loss(report)}; {count(report.untouched, 'file')} needed nothing"
     )
+
+
+def _loss(report: RepairReport) -> str:
+    if report.lost_messages:
+        return f"{count(report.lost_messages, 'message')} missing"
+    return "no message missing between others"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pickle
 import signal
 import time
@@ -12,7 +14,7 @@ from horus_core.errors import RecorderFailed
 from horus_core.process import Child, exit_reason
 from horus_core.recording.request import RecorderBoot
 
-FINISH_SECONDS = 60.0  # for the rest to be written when the graph has ended
+FINISH_SECONDS = 60.0  # without a byte written, when the graph has ended, before the rest is given up
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 2.0
 _CALM_SECONDS = 30.0  # after which a death counts as the first again
 
@@ -74,7 +76,13 @@ class RecorderChild:
                     self.paths = list(facts[0])
                 elif kind == "closed":
                     self._closed = True
+                elif kind == "notice":
+                    problems.append(f"the recorder: {facts[0]}")
+                    self._tell(problems[-1])
                 else:
+                    self._closed = (
+                        self._closed or kind == "not started"
+                    )  # the disk is gone: it would find the same again
                     problems.append(str(RecorderFailed(facts[0])))
                     self._tell(problems[-1])
             if child.pidfd in ready:
@@ -87,7 +95,7 @@ class RecorderChild:
         reason = exit_reason(child.wait(1.0))
         child.close()
         self._child = None
-        if self._closed:
+        if self._closed and self.paths:
             return
         if not self.paths:
             raise RecorderFailed(f"its process {reason} before it was ready")
@@ -106,12 +114,22 @@ class RecorderChild:
 
     def finish(self, housekeep: Callable[[float], Any]) -> None:
         """Waits until everything is written; `housekeep` is called meanwhile and calls :meth:`look`."""
-        deadline = time.monotonic() + FINISH_SECONDS
+        deadline, size = time.monotonic() + FINISH_SECONDS, self._size()
         while self.running and time.monotonic() < deadline:
             housekeep(0.1)
+            if self._size() != size:  # slow, but not stuck: up to `memory_mb` wait for a disk that may be an SD card
+                deadline, size = time.monotonic() + FINISH_SECONDS, self._size()
         if self.running:
-            self._tell(str(RecorderFailed(f"it has not finished writing after {FINISH_SECONDS:g} s; ending it")))
+            self._tell(str(RecorderFailed(f"it has written nothing for {FINISH_SECONDS:g} s; ending it")))
             self.kill()
+
+    def _size(self) -> int:
+        """Bytes of the current part."""
+        found = 0
+        for path in self.paths:
+            with contextlib.suppress(OSError):
+                found += os.stat(path).st_size
+        return found
 
     def kill(self) -> None:
         """Ends it at once."""

@@ -57,6 +57,8 @@ class Recording:
             if value is not None:
                 positive_number(f"Recording {name}", value, f"({unit})")
         positive_number("Recording memory_mb", self.memory_mb, "(MB)")
+        if self.reserve_mb != 0 and self.reserve_mb is not None:
+            positive_number("Recording reserve_mb", self.reserve_mb, "(MB), or 0 for none")
         if self.overflow not in OVERFLOWS:
             raise InvalidValue("Recording overflow", repr(self.overflow), "'drop' or 'block'")
         if self.compression not in COMPRESSIONS:

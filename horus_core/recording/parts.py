@@ -38,6 +38,9 @@ class Parts:
         header: what all files say; kind, node and part are filled in.
         maker: makes the batches.
         options: how to split and what to keep.
+
+    Attributes:
+        made_room: how many parts the ring gave up because the disk was short of room, and their bytes.
     """
 
     def __init__(self, folder: Path, header: Header, maker: BatchMaker, options: Recording) -> None:
@@ -45,6 +48,8 @@ class Parts:
         self._kept: list[tuple[int, int, float]] = []  # number, size and end of closed parts of this process
         self._before = sum(path.stat().st_size for path in folder.glob("*.arrow"))  # by a recorder that was killed
         self._part = self._open(next_part(folder, header.id))
+        self.made_room = (0, 0)
+        self._unnamed = [folder, folder.parent]  # folders that do not have their new entries on the disk yet
 
     @property
     def paths(self) -> list[Path]:
@@ -83,9 +88,13 @@ class Parts:
             if key in self._part.files:
                 self._part.files[key].write(*batch)
 
-    def descriptors(self) -> list[int]:
-        """A descriptor of each file of the part, which the caller closes."""
-        return [file.descriptor() for file in self._part.files.values()]
+    def sync(self) -> None:
+        """Returns when the disk has everything, the files' names included."""
+        for file in self._part.files.values():
+            file.sync()
+        while self._unnamed:
+            sync_folder(self._unnamed[0])
+            del self._unnamed[0]
 
     def size(self) -> int:
         """Bytes of all parts."""
@@ -109,6 +118,7 @@ class Parts:
         self.close()
         self._kept.append((part.number, size, time.monotonic()))
         self._part = following
+        self._unnamed.append(self._folder)
         self._forget_old()
 
     def _forget_old(self) -> None:
@@ -134,6 +144,8 @@ class Parts:
         kept_free = self._options.reserve(disk.f_blocks * disk.f_frsize)
         reserve = kept_free + needed if kept_free else 0
         while self._options.ring and self._kept and disk.f_bavail * disk.f_frsize < reserve:
+            parts, size = self.made_room
+            self.made_room = parts + 1, size + self._kept[0][1]
             self._delete_oldest()
             disk = os.statvfs(self._folder)
         if disk.f_bavail * disk.f_frsize < reserve:
@@ -141,6 +153,15 @@ class Parts:
                 f"{self._folder} has {disk.f_bavail * disk.f_frsize:,} bytes left, and {kept_free:,.0f} are kept free; "
                 f"free some, or set Recording(reserve_mb=...)"
             )
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns when the disk has the names in `folder`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def next_part(folder: Path, identity: str) -> int:

@@ -20,6 +20,7 @@ from horus_core.control import (
     H_STATE,
     N_PID,
     N_STATE,
+    RECORDER_GAVE_UP,
     RECORDER_WRITES,
     W_DEAD,
     W_STOPPED,
@@ -32,6 +33,7 @@ from horus_core.process import enter_child, pin
 from horus_core.recording.header import Header
 from horus_core.recording.recorder import FLUSH_BYTES, Recorder
 from horus_core.recording.request import RecorderBoot
+from horus_core.recording.tap import release_all
 from horus_core.shipping import load
 
 POLL_SECONDS = 0.01
@@ -43,6 +45,8 @@ _ORPHANED_SECONDS = 0.3  # what the workers of a killed supervisor are given to 
 def main() -> None:
     """Entry point of the process."""
     data, report, parent = enter_child(die_with_parent=False)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # sent to all when a service or a session ends: the graph ends first
+        signal.signal(number, signal.SIG_IGN)
     boot: RecorderBoot = pickle.loads(data)
     sys.path[:] = boot.path
     memory = SharedMemory(boot.graph_id)
@@ -63,6 +67,8 @@ def main() -> None:
         targets = [(Path(folder), options) for folder, options in boot.targets]
         recorder = Recorder(memory, control, Layout.of(graph), graph, targets, header)
     except (OSError, ValueError) as problem:
+        control[H_RECORDER_STATE] = RECORDER_GAVE_UP
+        release_all(control, Layout.of(graph))
         report("not started", str(problem))
         os._exit(1)
     control[H_RECORDER_STATE] = RECORDER_WRITES
@@ -79,6 +85,9 @@ def main() -> None:
         if recorder.failure is not None and not told:
             told = True
             report("failed", recorder.failure)
+        if recorder.notice is not None:
+            report("notice", recorder.notice)
+            recorder.notice = None
         now = time.monotonic()
         if new >= FLUSH_BYTES:  # frames: there is more by now, or as soon as the node sees that it has room
             hurry_until = now + _HURRY_SECONDS

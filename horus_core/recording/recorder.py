@@ -1,9 +1,9 @@
 """The recorder: copies what the lanes hold, then writes it.
 
-One thread copies slices of the index and of the data as whole arrays; another builds the record batches and writes them; a
-third waits for the disk now and then. So a stalled disk costs memory, up to a bound, and not messages. A lane is released up
-to what has been written, so a recorder that is killed loses nothing: the next one goes on from there, in a next part of the
-session. Only when the disk stalls for longer than STALL_SECONDS is it released up to what has been copied.
+One thread copies slices of the index and of the data as whole arrays; another builds the record batches, writes them and
+waits for the disk. So a stalled disk costs memory, up to a bound, and not messages. A lane is released up to what has been
+written, so a recorder that is killed loses nothing: the next one goes on from there, in a next part of the session. Only
+when the disk stalls for longer than STALL_SECONDS is it released up to what has been copied.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,18 @@ from horus_core.control import (
 from horus_core.graph import Graph
 from horus_core.lane import E_TICK
 from horus_core.memory import Memory
-from horus_core.recording.batches import BatchMaker, Copies
+from horus_core.recording.batches import Batch, BatchMaker, Copies
 from horus_core.recording.header import Header
 from horus_core.recording.options import Recording
 from horus_core.recording.parts import Parts
 from horus_core.recording.resume import skip_written
-from horus_core.recording.syncing import Sync
 from horus_core.recording.tap import Slice, Tap
 
 FLUSH_SECONDS = 0.2
-SYNC_SECONDS = 1.0
+LOSS_SECONDS = 1.0  # the promise: the most that a power cut takes
+# What is handed on is up to FLUSH_SECONDS old, and the next piece comes as much later: with this much between two syncs, the
+# disk has a fifth of a second for one before the promise is broken.
+SYNC_SECONDS = LOSS_SECONDS - 2 * FLUSH_SECONDS
 STALL_SECONDS = 2.0
 FLUSH_BYTES = 4 << 20
 PIECE_BYTES = 8 << 20  # of one node, that are copied at once
@@ -61,6 +63,7 @@ class Recorder:
 
     Attributes:
         failure: why the first target is not recorded into any more, None while it is.
+        notice: what else there is to tell the user, None if nothing; said once.
     """
 
     def __init__(
@@ -98,6 +101,8 @@ class Recorder:
         self._gap: list[int] | None = None
         self._lost: dict[int, int] = {}
         self.failure: str | None = None
+        self.notice: str | None = None
+        self._made_room = 0
         self._thread = threading.Thread(target=self._write_all, name="horus-writer", daemon=True)
         self._thread.start()
 
@@ -177,7 +182,7 @@ class Recorder:
         self._lost[id(tap)] = tap.lost
         topic = [lane.topic for lane in self._graph.lanes if lane.node == publisher][place]
         self._control[H_RECORDED_LOST] += lost
-        self._add_event("lost", self._name(publisher), topic=topic, messages=lost, before_sequence=tap.cursor)
+        self._add_event("lost", self._name(publisher), topic=topic, messages=lost, before_sequence=tap.lost_before)
 
     def _name(self, publisher: int) -> str:
         return self._maker.publishers[publisher]
@@ -233,17 +238,23 @@ class Recorder:
     # What the writer's thread does.
 
     def _write_all(self) -> None:
-        syncs = {id(target): Sync(SYNC_SECONDS) for target in self._targets}
-        while (copies := self._work.get()) is not None:
-            self._oldest = time.monotonic()
-            batches = self._maker.batches(copies) if self._targets else {}
-            for target in list(self._targets):
-                try:
-                    target.write(batches)
-                    if syncs[id(target)].due():
-                        syncs[id(target)].begin(target.descriptors())
-                except (OSError, ValueError) as problem:
-                    self._give_up(target, problem)
+        synced = time.monotonic()  # when the last sync began: what was written before is on the disk
+        written = False  # since then
+        while True:
+            try:
+                copies = self._work.get(timeout=SYNC_SECONDS)
+            except queue.Empty:  # a graph that is held has nothing new; what was written is not to wait for it
+                copies = Copies()
+            if copies is None:
+                break
+            self._oldest = began = time.monotonic()
+            if copies.size:
+                self._on_targets(Parts.write, self._batches(copies))
+                self._on_targets(self._note_room)
+                written = True
+            if written and began - synced >= SYNC_SECONDS:
+                synced, written = time.monotonic(), False
+                self._on_targets(Parts.sync)
             if self._main in self._targets:
                 self._control[H_RECORDED_BYTES] = self._main.size()
             self._oldest = None
@@ -254,18 +265,49 @@ class Recorder:
             self._control[H_RECORDER_BACKLOG] = self._backlog
         for target in self._targets:
             self._close(target)
-        for sync in syncs.values():
-            sync.join()
 
-    def _give_up(self, target: Parts, problem: OSError | ValueError) -> None:
+    def _batches(self, copies: Copies) -> dict[int | str, Batch]:
+        """What to write; nothing, and no more recording, if it cannot be made."""
+        try:
+            return self._maker.batches(copies) if self._targets else {}
+        except Exception as problem:
+            for target in list(self._targets):
+                self._give_up(target, problem)
+            return {}
+
+    def _on_targets(self, work: Callable[..., None], *arguments: object) -> None:
+        """Does `work` with each target. One that fails, for whatever reason, is given up and said: a writer that ended without
+        a word would be the worst of all."""
+        for target in list(self._targets):
+            try:
+                work(target, *arguments)
+            except Exception as problem:
+                self._give_up(target, problem)
+
+    def _note_room(self, target: Parts) -> None:
+        """Writes down that the ring is shorter than asked for because the disk is short of room."""
+        parts, size = target.made_room
+        if target is not self._main or parts == self._made_room:
+            return
+        if not self._made_room:
+            self.notice = "the disk is short of room: the ring of the recording is cut shorter than asked for"
+        detail = {"parts": parts - self._made_room, "bytes_so_far": size, "reason": "the disk is short of room"}
+        self._made_room = parts
+        released = max(int(self._control[H_RELEASED]), 0)
+        target.append(
+            self._maker.batches(Copies(events=[(time.time_ns(), released, "", "oldest parts deleted", detail)]))
+        )
+
+    def _give_up(self, target: Parts, problem: Exception) -> None:
         """Ends a target's recording properly, as far as the disk lets us; the graph goes on."""
         self._targets.remove(target)
+        reason = str(problem) or type(problem).__name__
         if target is self._main:
-            self.failure = str(problem)
+            self.failure = reason
             self._control[H_RECORDER_STATE] = RECORDER_GAVE_UP
         released = max(int(self._control[H_RELEASED]), 0)
-        ended = Copies(events=[(time.time_ns(), released, "", "recording ended", {"reason": str(problem)})])
-        with contextlib.suppress(OSError, ValueError):
+        ended = Copies(events=[(time.time_ns(), released, "", "recording ended", {"reason": reason})])
+        with contextlib.suppress(Exception):
             target.append(self._maker.batches(ended))
         self._close(target)
 
@@ -274,9 +316,9 @@ class Recorder:
             target.close()
             if target is self._main:
                 self._control[H_RECORDED_BYTES] = target.size()
-        except (OSError, ValueError) as problem:
+        except Exception as problem:
             if target is self._main:
-                self.failure = self.failure or str(problem)
+                self.failure = self.failure or str(problem) or type(problem).__name__
 
 
 def _after(piece: Slice, tick: int) -> Slice:

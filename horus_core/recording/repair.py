@@ -31,7 +31,7 @@ class LostRange(msgspec.Struct, frozen=True, kw_only=True):
         first_tick, last_tick: the ticks that it may have held, -1 where unknown.
         rows: how many rows it held, -1 where unknown.
         bytes: its size.
-        seconds: of the graph's time between these ticks; at most that much is lost.
+        ticks, seconds: of the graph's time between these; at most so many are lost.
         saved_as: where its bytes are kept, '' if there were none.
         what: what was found.
     """
@@ -40,6 +40,7 @@ class LostRange(msgspec.Struct, frozen=True, kw_only=True):
     last_tick: int
     rows: int
     bytes: int
+    ticks: int
     seconds: float
     saved_as: str
     what: str
@@ -185,6 +186,7 @@ class _Repair:
             last_tick=last,
             rows=damage.rows,
             bytes=max(damage.stop - damage.start, 0),
+            ticks=span,
             seconds=span / self._session.graph.tick_rate,
             saved_as=saved,
             what=damage.what,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -98,7 +99,8 @@ class RecordingRequest:
 
     def boot(self, path: list[str], graph_id: str, graph: bytes, cores: list[int], epoch_ns: int) -> RecorderBoot:
         """The boot record of the recorder's process; keeps the script beside the recording."""
-        self.keep_script()
+        with contextlib.suppress(OSError):  # a disk that is gone; the recorder says so
+            self.keep_script()
         targets = [(str(folder), options) for folder, options in self.targets]
         return RecorderBoot(path, graph_id, graph, targets, msgspec.json.encode(self.header(epoch_ns)), cores)
 

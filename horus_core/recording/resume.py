@@ -31,7 +31,7 @@ class Written:
 
 
 def skip_written(folder: Path, identity: str, maker: BatchMaker, taps: Sequence[tuple[int, int, Tap]]) -> Written:
-    """Moves taps past what earlier parts of the session already hold.
+    """Moves taps past what earlier parts of the session already hold, and counts what neither they nor the lanes hold.
 
     A recorder that is killed between a write and the release of its lanes leaves a batch that the lanes still hold; only the
     last batch of a node's last part can be such a one.
@@ -54,7 +54,10 @@ def skip_written(folder: Path, identity: str, maker: BatchMaker, taps: Sequence[
         for owner, place, tap in taps:
             mine = sequences[topics == place]
             if owner == publisher and len(mine):
-                tap.cursor = max(tap.cursor, int(np.max(mine)) + 1)
+                # The lane may be released beyond that: the recorder had copied it while the disk stood still, and died with it.
+                released, tap.cursor = tap.cursor, int(np.max(mine)) + 1
+                if released > tap.cursor:
+                    tap.lose(released)
     ticks = _last_batch(folder, identity, "scheduler", "scheduler")
     if ticks is not None:
         for name, tick in zip(ticks.column("node").to_pylist(), ticks.column("tick").to_pylist(), strict=True):

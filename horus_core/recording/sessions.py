@@ -12,7 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from horus_core.errors import InvalidValue, NotARecording, RecordingExists, RecordingMissing, SchedulerBusy, closest
+from horus_core.errors import (
+    InvalidValue,
+    NotARecording,
+    OutputFailed,
+    RecordingExists,
+    RecordingMissing,
+    SchedulerBusy,
+    closest,
+)
 from horus_core.recording.names import FILE_NAME, is_being_written
 
 if TYPE_CHECKING:
@@ -55,15 +63,21 @@ def new_session_folder(name: str, overwrite: bool = False) -> Path:
 
     Raises:
         RecordingExists: there is one already.
+        OutputFailed: the disk does not take it.
     """
     folder = recordings_folder() / check_name(name)
     if overwrite and folder.is_dir():
         delete_session(folder.name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OutputFailed(str(folder.parent), problem.strerror or str(problem)) from None
     try:
         folder.mkdir()
     except FileExistsError:
         raise RecordingExists(folder.name) from None
+    except OSError as problem:
+        raise OutputFailed(str(folder), problem.strerror or str(problem)) from None
     return folder
 
 

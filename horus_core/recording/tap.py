@@ -19,6 +19,7 @@ class Tap:
     Attributes:
         cursor: the next sequence to take.
         lost: messages that the writer pushed out before they were taken.
+        lost_before: the sequence that follows the last one lost.
     """
 
     def __init__(self, memory: Memory, control: memoryview, layout: Layout, lane: int) -> None:
@@ -27,7 +28,7 @@ class Tap:
         self._generation = NEVER
         self._segments: list[tuple[Segment, np.ndarray, np.ndarray]] = []
         self.cursor = int(control[self._floor])  # where a recorder that was killed had written up to
-        self.lost = 0
+        self.lost = self.lost_before = 0
 
     def release(self, sequence: int) -> None:
         """Lets the writer reuse everything below `sequence`."""
@@ -69,7 +70,7 @@ class Tap:
         for segment, index, data in self._segments:
             while self.cursor < min(end, segment.stop):
                 if self.cursor < segment.first:
-                    self._lose(segment.first)
+                    self.lose(segment.first)
                     continue
                 first = self.cursor & segment.mask
                 count = min(min(end, segment.stop) - self.cursor, segment.slots - first)
@@ -89,9 +90,10 @@ class Tap:
         self._segments = [entry for entry in self._segments if entry[0].stop > self.cursor]
         return slices
 
-    def _lose(self, cursor: int) -> None:
+    def lose(self, cursor: int) -> None:
+        """Goes on at `cursor`; what lies between is not to be had."""
         self.lost += cursor - self.cursor
-        self.cursor = cursor
+        self.cursor = self.lost_before = cursor
 
     def _overwritten(self, rows: np.ndarray) -> bool:
         """Moves the cursor past entries that the writer has reused; True if there were any."""
@@ -99,7 +101,7 @@ class Tap:
         wrong = np.flatnonzero(rows[:, 0] != expected)
         if not len(wrong):
             return False
-        self._lose(self.cursor + int(wrong[-1]) + 1)
+        self.lose(self.cursor + int(wrong[-1]) + 1)
         return True
 
     def _follow(self) -> None:
@@ -112,6 +114,12 @@ class Tap:
             index = np.frombuffer(segment.words, dtype=np.int64)[8:].reshape(-1, _COLUMNS)
             self._segments.append((segment, index, np.frombuffer(segment.data, dtype=np.uint8)))
         self._generation = newest
+
+
+def release_all(control: memoryview, layout: Layout) -> None:
+    """Lets the writers of all lanes go on without a recorder, for good."""
+    for lane in range(layout.events + 1):
+        control[layout.floor(lane, None)] = FREE
 
 
 def _gather(rows: np.ndarray, data: np.ndarray, mask: int) -> np.ndarray:

@@ -54,9 +54,9 @@ class FileWriter:
         """Appends `batch`, whose ticks lie between `first` and `last`."""
         self._writer.write_batch(batch, custom_metadata=mark(batch, first, last))
 
-    def descriptor(self) -> int:
-        """A descriptor of the file of the caller's own, to sync it by while it is written."""
-        return os.dup(self._descriptor)
+    def sync(self) -> None:
+        """Returns when the disk has it."""
+        os.fdatasync(self._descriptor)
 
     def size(self) -> int:
         """Bytes written so far."""

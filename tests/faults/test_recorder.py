@@ -101,6 +101,31 @@ def test_a_recorder_that_is_killed_twice_loses_nothing() -> None:
     assert len(_events(session, "start")) == 1
 
 
+def test_a_recorder_that_dies_with_its_disk_ends_the_recording_and_not_the_graph(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scheduler = _graph("vanished")
+    folder = Path(os.environ["HORUS_RECORDINGS"]) / "vanished"
+
+    def vanish() -> None:
+        _until(lambda: scheduler.is_running() and scheduler.current_tick() > 100)
+        (recorder,) = _recorders()
+        recorder.suspend()
+        folder.rename(folder.with_name("elsewhere"))
+        recorder.kill()
+
+    vandal = threading.Thread(target=vanish)
+    vandal.start()
+    scheduler.run(duration=3.0)
+    vandal.join()
+    assert scheduler.get_node_stats("sink")["total_ticks"] == 1500
+    assert scheduler.progress()["recording_ended"] == 1
+    (said,) = [record.message for record in caplog.records if "recorder stopped" in record.message]
+    assert str(folder) in said
+    numbers = _numbers(Session(folder.with_name("elsewhere")))
+    assert numbers == list(range(len(numbers)))
+
+
 @pytest.fixture
 def stalled_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Writing waits until the event is set."""
@@ -170,6 +195,66 @@ def test_below_the_disk_reserve_the_recording_ends_and_the_graph_goes_on(caplog:
     assert any("kept free" in each for each in scheduler.degradations())
 
 
+def test_what_was_written_reaches_the_disk_though_the_graph_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []  # the size of the source's file at each sync
+    sync = parts_module.Parts.sync
+
+    def note(self: parts_module.Parts) -> None:
+        sync(self)
+        synced.append(self._part.files[0].size())
+
+    monkeypatch.setattr(parts_module.Parts, "sync", note)
+    scheduler = _graph("held", execution="inline", pace=False)
+    scheduler.tick_for(0.5)
+    engine: Any = scheduler._engine
+    path = engine._recorder._main._part.files[0].path
+    _until(lambda: [engine._recorder.poll(), path.stat().st_size > 3 * 250 * 8][1])  # the ticks' numbers alone
+    _until(lambda: synced and synced[-1] == path.stat().st_size)
+    scheduler.stop_recording()
+
+
+@pytest.mark.parametrize("problem", [MemoryError(), RuntimeError("never thought of"), OSError(5, "Input/output error")])
+def test_a_writer_that_fails_for_any_reason_says_so_and_the_graph_goes_on(
+    problem: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(parts_module.Parts, "sync", fail)
+    scheduler = _graph("odd", execution="inline", pace=False)
+    scheduler.tick_for(0.2)
+    _until(lambda: _step(scheduler).failure is not None)
+    scheduler.tick_for(0.2)
+    assert scheduler.progress()["recording_ended"] == 1
+    session = _session(scheduler)
+    assert session.state == "complete"
+    numbers = _numbers(session)
+    assert numbers == list(range(len(numbers)))
+    assert len(_events(session, "recording ended")) == 1
+    said = [record.message for record in caplog.records if "recorder stopped" in record.message]
+    assert len(said) == 1
+    assert (str(problem) or type(problem).__name__) in said[0]
+
+
+def test_a_recorder_does_not_end_with_a_service_but_with_its_graph() -> None:
+    scheduler = _graph("terminated")
+
+    def terminate() -> None:
+        _until(lambda: scheduler.is_running() and scheduler.current_tick() > 50)
+        (recorder,) = _recorders()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            recorder.send_signal(number)
+
+    sender = threading.Thread(target=terminate)
+    sender.start()
+    scheduler.run(duration=0.6)
+    sender.join()
+    session = _session(scheduler)
+    assert session.state == "complete"
+    assert _numbers(session) == list(range(3 * 300))
+    assert not _events(session, "recorder restarted")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 3 MB."""
@@ -209,6 +294,25 @@ def test_a_disk_without_any_room_left_keeps_what_was_written(small_disk: Path, m
     frames = [len(each) for batch in session.batches("camera", damage) for each in batch.column("payload").to_pylist()]
     assert len(frames) > 20
     assert set(frames) == {50_000}
+
+
+def test_a_ring_on_a_disk_short_of_room_gives_up_its_oldest_and_says_so(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HORUS_RECORDINGS", str(small_disk))
+    recording = Recording(name="ring", keep_mb=4, reserve_mb=1)
+    scheduler = Scheduler(tick_rate=100, deterministic=True, recording=recording)
+    scheduler.add(Node("camera", lambda node: node.send("frame", bytes(50_000)), rate=100, pubs="frame"))
+    scheduler.run(duration=2.0)
+    session = _session(scheduler)
+    ticks = [tick for batch in session.batches("camera", []) for tick in batch.column("tick").to_pylist()]
+    assert ticks == list(range(ticks[0], 200))
+    assert 0 < ticks[0] < 190
+    assert session.state == "complete"
+    assert _events(session, "oldest parts deleted")
+    assert not _events(session, "recording ended")
+    assert len([record for record in caplog.records if "short of room" in record.message]) == 1
+    assert any("short of room" in each for each in scheduler.degradations())
 
 
 def test_parts_open_alone_and_together_and_the_ring_keeps_the_last() -> None:

@@ -23,6 +23,7 @@ def chain(**options: Any) -> Scheduler:
 
     def source(node: Node) -> None:
         node.send("a", horus.tick())
+        time.sleep(0.0003)  # its work, so that the graph does not make millions of ticks meanwhile
 
     def double(node: Node) -> None:
         node.send("b", [2 * each for each in node.recv_all("a")])
@@ -78,10 +79,13 @@ def test_every_tick_is_released_once_whoever_dies_or_stands_still(victim: str, h
     others = [name for name in ("source", "double", "last") if name != victim or how == signal.SIGSTOP]
     for name in others:  # a victim misses the tick in which it died
         assert [row.tick for row in ran(files, name)] == list(range(ticks))
-    kills = len(events(files, "restart"))
-    assert kills == (killer.done if how == signal.SIGKILL else 0)
+    restarts = len(events(files, "restart"))
     missed = set(range(ticks)) - {row.tick for row in ran(files, victim)}
-    assert len(missed) <= kills
+    if how == signal.SIGKILL:  # some hit it before it was ready again
+        assert 0 < restarts <= killer.done
+        assert len(missed) <= restarts
+    else:
+        assert (restarts, missed) == (0, set())
     if victim == "last" and how == signal.SIGSTOP:
         assert [value for _, value in values(files, "last")] == [[[2 * tick]] for tick in range(ticks)]
 
@@ -109,20 +113,19 @@ def test_a_node_that_asks_to_stop_ends_the_graph_after_that_very_tick() -> None:
         assert [row.tick for row in ran(files, name)] == list(range(778))
 
 
-def test_a_message_from_outside_is_admitted_between_two_ticks() -> None:
-    heard: list[Any] = []
-    graph_runs = threading.Event()
-
+def test_messages_from_outside_are_admitted_between_two_ticks_each_in_its_own_order() -> None:
     def ear(node: Node) -> None:
         for value in node.recv_all("orders"):
             node.send("heard", [horus.tick(), value])
+            if value == 19:
+                node.request_stop()
 
     scheduler = Scheduler(tick_rate=1000, deterministic=True, pace=False, recording=True, name="relayed")
     scheduler.add(Node("ear", ear, subs="orders", pubs="heard", rate=1000))
 
     def speak() -> None:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not graph_runs.is_set():
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
             try:
                 topic = horus.Topic("orders", graph="relayed")
             except horus.HorusError:
@@ -130,17 +133,14 @@ def test_a_message_from_outside_is_admitted_between_two_ticks() -> None:
                 continue
             for number in range(20):
                 topic.send(number)
-                threading.Event().wait(0.005)
-            heard.append("sent")
-            graph_runs.set()
-        scheduler.stop()
+                threading.Event().wait(0.002)
+            return
 
     speaker = threading.Thread(target=speak, daemon=True)
     speaker.start()
-    scheduler.run()
+    scheduler.run(duration=1e5)
     speaker.join(5)
-    files = scheduler.stop_recording()
-    received = [value for _, value in values(files, "ear")]
-    assert heard == ["sent"]
-    assert [number for _, number in received] == list(range(20))
-    assert all(tick == sent_in for (sent_in, _), (tick, _) in zip(values(files, "ear"), received, strict=True))
+    found = values(scheduler.stop_recording(), "ear")
+    assert [number for _, (_, number) in found] == list(range(20))
+    assert all(sent_in == tick for sent_in, (tick, _) in found)
+    assert [tick for tick, _ in found] == sorted(tick for tick, _ in found)

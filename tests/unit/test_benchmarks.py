@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import guard, program
+from benchmarks import durability, guard, memory, program
 from benchmarks.machine import Machine
 from benchmarks.program import Measured, NotInstalled, ProgramFailed
 from benchmarks.report import BEGIN, END, Goal, Report, Row, markdown, rows_of, write_readme
 from benchmarks.rounds import Series, alternate
+from benchmarks.runners.flow import recorded_numbers
+from tests.recordings import Recording, file_of
 
 
 def silent(_: str) -> None:
@@ -113,3 +115,29 @@ def test_a_program_that_takes_too_long_is_ended() -> None:
 def test_what_a_program_prints_before_its_line_does_not_matter() -> None:
     code = 'print(\'hello\'); print(\'{"samples": [1, 2], "version": "3"}\')'
     assert program.measure([sys.executable, "-c", code]) == Measured([1, 2], {"version": "3"})
+
+
+def test_the_memory_curve_has_a_limit_everywhere_and_a_ratio_to_the_longest() -> None:
+    series = {f"{length} messages": Series([[peak]], {"seconds": 1.0}) for length, peak in ((1, 50), (2, 90), (3, 99))}
+    rows = memory.rows_of_tool("record", series)
+    assert [row.median for row in rows] == [50, 90, 99]
+    assert [row.ratio for row in rows] == [99 / 50, 99 / 90, None]
+    assert [row.verdict for row in rows] == ["met", "met", "met"]
+    assert memory.rows_of_tool("record", {"1 messages": Series([[400.1]], {"seconds": 1.0})})[0].verdict == "missed"
+
+
+def test_kills_are_judged_by_the_worst_of_each_victim() -> None:
+    measured = Measured([0.0, 5.0, 900.0, 1005.0], {"victims": ["node", "node", "everything", "everything"]})
+    rows = durability.rows_of_kills(measured)
+    assert [(row.case, row.median, row.verdict) for row in rows] == [
+        ("SIGKILL of node", 5.0, "missed"),
+        ("SIGKILL of everything", 1005.0, "missed"),
+    ]
+
+
+def test_messages_of_a_flow_are_counted_by_what_they_say(tmp_path: Path) -> None:
+    recording = Recording({"sender": ["flow"]}, batch=2)
+    recording.add("sender", "flow", [{"number": number} for number in range(5)])
+    path = file_of(recording.write(tmp_path / "flow"), "sender")
+    assert recorded_numbers([str(path)]) == (5, 0)
+    assert recorded_numbers([str(path), str(path)]) == (5, 5)

@@ -15,7 +15,7 @@ from horus_core.recording.edit import EditReport
 from horus_core.recording.reader import Session
 from horus_core.recording.repair import RepairReport
 from tests.horus_command import COMMAND, PATIENCE, Here, environment, horus, lines_of, refused
-from tests.recordings import Recording
+from tests.recordings import Recording, flip
 
 DAY = 86_400
 
@@ -81,6 +81,27 @@ def test_repair_says_what_is_kept_and_what_is_lost(recordings: Path) -> None:
     report = horus("record", "repair", "monday", "--json").json(RepairReport)
     assert report.files == []
     assert "nothing to repair" in horus("record", "repair", "monday").out
+
+
+def test_repair_counts_what_is_lost_in_rows_ticks_and_time(recordings: Path) -> None:
+    path = (
+        write(recordings / "monday").node_files("sensor")[0].path
+    )  # ten messages, at 100 Hz, in batches of 4, 4 and 2
+    flip(path, path.read_bytes().index(b"\x04\x05\x06\x07") * 8)
+    said = " ".join(horus("record", "repair", "monday").out.split())
+    assert f"{path}: kept 6 rows, ticks 0 to 9" in said
+    assert "4 rows lost; at most 4 ticks (40 ms) lost" in said
+    assert "monday is whole again: 10 ticks, 6 messages, 4 messages missing" in said
+
+
+def test_repair_does_not_call_whole_what_it_had_to_leave_alone(recordings: Path) -> None:
+    path = write(recordings / "monday").node_files("sensor")[0].path
+    path.unlink()
+    os.mkfifo(path)
+    outcome = horus("record", "repair", "monday")
+    assert "is not a regular file" in outcome.err
+    assert "monday has nothing that can be repaired: 1 file left alone" in outcome.out
+    assert "whole" not in outcome.out
 
 
 def test_delete_asks_a_person(recordings: Path) -> None:

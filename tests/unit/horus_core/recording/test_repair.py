@@ -55,6 +55,7 @@ def test_a_cut_file_becomes_whole_and_keeps_what_reads(session: Session) -> None
     assert (file.path, file.rows, file.first_tick, file.last_tick) == (str(path), len(kept), 0, kept[-1][0])
     (lost,) = file.lost
     assert (lost.first_tick, lost.last_tick, lost.rows) == (kept[-1][0], 19, -1)
+    assert lost.ticks == 19 - kept[-1][0]
     assert lost.seconds == pytest.approx((19 - kept[-1][0]) / 10.0)
     assert report.lost_seconds == lost.seconds
     assert (session.folder / lost.saved_as).read_bytes() == tail[-lost.bytes :]
@@ -72,7 +73,7 @@ def test_a_damaged_batch_is_taken_out_and_its_bytes_are_kept(session: Session) -
     report = repair(Session(session.folder))
     (file,) = report.files
     (lost,) = file.lost
-    assert (file.rows, lost.first_tick, lost.last_tick, lost.rows, lost.seconds) == (16, 8, 11, 4, 0.4)
+    assert (file.rows, lost.first_tick, lost.last_tick, lost.rows, lost.ticks, lost.seconds) == (16, 8, 11, 4, 4, 0.4)
     assert b"\x81\xa1v\x08" in (session.folder / lost.saved_as).read_bytes()
     assert report.lost_messages == 4
     assert [tick for tick, *_ in rows_of(Session(session.folder), "sensor")] == [*range(8), *range(12, 20)]
