@@ -252,6 +252,10 @@ class NodeRunner(TickCore):
         special = not self._placed or self._ahead or self._visibles or self._skips is not None or self.safe
         return None if special or self._source is not None else self._run_tick
 
+    def note(self, raised: bool) -> None:
+        """How the job that ran last went, where :meth:`run` did not run it."""
+        self._status = ERROR if raised else OK
+
     def commit(self, visible: int = NEVER, status: int | None = None) -> None:
         """Makes the outputs of the job that ran last visible, in its tick or in `visible`, and writes its row."""
         self.conclude(self._status if status is None or self._status != OK else status, visible)

@@ -41,7 +41,7 @@ from horus_core.control import (
     open_control,
 )
 from horus_core.graph import Graph, NodeSpec
-from horus_core.hotpath import FAILED, MISSED, NATIVE, ORPHAN, READY, SAFE, STALE, Turn
+from horus_core.hotpath import FAILED, MISSED, NATIVE, ORPHAN, RAISED, READY, SAFE, STALE, Turn
 from horus_core.memory import SharedMemory
 from horus_core.node import adopt_node
 from horus_core.process import Reporter, enter_child, pin, precise_timers
@@ -209,7 +209,8 @@ class Worker:
                 if why == FAILED:
                     return self._fail(tick)
                 if why == MISSED:
-                    tick = self._rejoin(tick, ran)
+                    runner.note(raised=ran == RAISED)
+                    tick = self._rejoin(tick, bool(ran))
                     continue
                 if why == STALE:
                     tick = self._rejoin(tick, ran=False)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from horus_core.hotpath.turn import FAILED, MISSED, ORPHAN, READY, SAFE, STALE, STOP
+from horus_core.hotpath.turn import FAILED, MISSED, ORPHAN, RAISED, READY, SAFE, STALE, STOP
 
 NATIVE = False
 WHY_NOT = ""
@@ -46,6 +46,7 @@ __all__ = [
     "MISSED",
     "NATIVE",
     "ORPHAN",
+    "RAISED",
     "READY",
     "SAFE",
     "STALE",

@@ -48,6 +48,7 @@ enum { S_FIRST, S_SLOTS, S_DATA, S_SEALED, HEADER_WORDS = 8 };
 enum { E_SEQUENCE, E_TICK, E_VISIBLE, E_TIME, E_POSITION, E_LENGTH, E_ENCODING, E_SPARE, ENTRY_WORDS = 8 };
 enum { STOP, READY, SAFE, ORPHAN, STALE, MISSED, FAILED };
 enum { OK = 0, ERROR = 2 }; /* runner.py */
+enum { RAISED = 2 };
 enum { NEVER = -1, ALIGN = 64, COPY_UP_TO = 4096 };
 
 typedef int64_t word;
@@ -1422,6 +1423,7 @@ static PyObject *Turn_run(Turn *self, PyObject *args)
                 if (goes < 0)
                     return NULL;
                 status = ERROR;
+                ran = RAISED;
                 if (!goes)
                     why = FAILED;
             }

@@ -458,14 +458,14 @@ class Turn:
 
     def run(
         self, core: TickCore, callback: Callable[..., Any], node: Any, clock: Any, tick: int, most: int
-    ) -> tuple[int, int, bool]:
+    ) -> tuple[int, int, int]:
         """Runs up to `most` ticks of a node with nothing special, from `tick` on: no safe mode, no replay, no compute.
 
         Returns:
-            The next tick; READY, or why it stopped before; whether the callback ran in that tick. In Python it stops at
-            once: what it would do is what :class:`Worker` does for every other node.
+            The next tick; READY, or why it stopped before; whether the callback ran in that tick, or RAISED. In Python it
+            stops at once: what it would do is what :class:`Worker` does for every other node.
         """
-        return tick, READY, False
+        return tick, READY, 0
 
     def wait(self, tick: int, mind_safe: bool) -> int:
         """Waits until this node may run `tick`: READY, STOP, ORPHAN, or SAFE where `mind_safe` asks for it."""

@@ -7,3 +7,5 @@ ORPHAN = 3  # the supervisor is gone
 STALE = 4  # the node was declared late before its tick began, and its next one is released already
 MISSED = 5  # it was declared late while its tick ran
 FAILED = 6  # its callback raised, and nothing took it
+
+RAISED = 2  # what a series says of its last tick instead of True: the callback ran and raised

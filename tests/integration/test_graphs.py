@@ -297,3 +297,18 @@ def test_as_a_compute_node_it_holds_nobody_up() -> None:
         expected += [(tick, row.tick) for tick in ticks if tick >= row.visible][:1]
     assert heard == expected
     assert len(heard) > 5
+
+
+def test_a_late_tick_is_written_down_as_late_and_one_that_raised_as_an_error_whichever_came_before() -> None:
+    def tick(node: Node) -> None:
+        if horus.tick() in (20, 40):
+            time.sleep(0.05)
+        if horus.tick() in (10, 40):
+            raise ValueError("as it should")
+
+    scheduler = Scheduler(tick_rate=100, recording=True)
+    scheduler.add(Node(name="mixed", tick=tick, rate=100, failure_policy="ignore"))
+    scheduler.run(duration=0.6)
+    found = {row.tick: row.status for row in ran(scheduler.stop_recording(), "mixed")}
+    assert (found[10], found[20], found[40]) == ("error", "late", "error")
+    assert found[5] == found[30] == "ok" or "late" in (found[5], found.get(30))  # on a busy machine others are late too
