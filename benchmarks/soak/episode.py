@@ -171,7 +171,11 @@ def soak(
     outcome, harm, given = Outcome(), Harm(seed, ending), 0
     while given < kills:
         name = f"soak_{os.getpid()}_{'lockstep' if lockstep else 'time'}_{outcome.graphs}"
-        here = Episode(name, lockstep, harm, outcome).run(kills - given)
+        try:
+            here = Episode(name, lockstep, harm, outcome).run(kills - given)
+        except NotSo as problem:
+            here = 0
+            outcome.problems.append(f"{name}: {problem}")
         given += here
         tell(f"{name}: {here} kills, {given} of {kills}; {len(outcome.problems)} problems")
         if len(outcome.problems) > 20:

@@ -63,6 +63,8 @@ class Harm:
                 who = "source"
             if who == "control" and any(hit.who == who and hit.deadly for hit in hits):
                 who = RECORDER
+            if how == PAUSE and any(hit.who == who and hit.how == HANG for hit in hits):
+                how = KILL  # else it would go on after the pause, and its watchdog would have nothing to do
             hit = self._give(graph, who, how)
             if hit is not None:
                 hits.append(hit)

@@ -20,7 +20,7 @@ from horus_core.runtime import running_graphs
 from horus_core.topic import Attachment
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20.0  # seconds for anything to get into the state that it must be in
+PATIENCE = 60.0  # seconds for anything to get into the state that it must be in, on a machine that has other work
 SUPERVISOR, RECORDER = "supervisor", "recorder"
 _TOKEN = "HORUS_SOAK"
 
@@ -70,7 +70,7 @@ class Watched:
             graph = wait(self._announced, "the graph to start")
             self._attached = Attachment(graph, read_only=True)
         except BaseException:
-            self.process.kill()
+            self.end()
             raise
         self.id = graph.id
 
