@@ -158,7 +158,7 @@ def _round(folder: Path, victim: str, chance: random.Random) -> Round:
         released = _kill(victim, process, family, attached, chance)
         _wait(lambda: not any(_runs(each) for each in family), process if victim == "node" else None)
         return _judge(folder / name, victim, released)
-    except (HorusError, TimeoutError, psutil.Error) as problem:
+    except (HorusError, TimeoutError, subprocess.TimeoutExpired, psutil.Error) as problem:
         return Round(victim, -1, -1, 0, 0, 0, 0, 0, "?", f"{type(problem).__name__}: {problem}")
     finally:
         for each in (*family, process):
@@ -202,7 +202,7 @@ def _kill(
         recorder[0].send_signal(signal.SIGKILL)
         goal = attached.control[H_RELEASED] + chance.randrange(20, 150)
         _wait(lambda: attached.control[H_RELEASED] >= goal, None)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)  # SIGINT is ignored by what a shell starts in the background
         process.wait(_TIMEOUT)
         return int(attached.control[H_RELEASED])
     if victim == "everything":

@@ -80,9 +80,8 @@ class RecorderChild:
                     problems.append(f"the recorder: {facts[0]}")
                     self._tell(problems[-1])
                 else:
-                    self._closed = (
-                        self._closed or kind == "not started"
-                    )  # the disk is gone: it would find the same again
+                    if kind == "not started" and self.paths:  # the disk is gone: another one would find the same
+                        self._closed = True
                     problems.append(str(RecorderFailed(facts[0])))
                     self._tell(problems[-1])
             if child.pidfd in ready:
@@ -95,7 +94,7 @@ class RecorderChild:
         reason = exit_reason(child.wait(1.0))
         child.close()
         self._child = None
-        if self._closed and self.paths:
+        if self._closed:
             return
         if not self.paths:
             raise RecorderFailed(f"its process {reason} before it was ready")
