@@ -62,6 +62,9 @@ class Killer(threading.Thread):
                     self.done += 1
                 except (psutil.Error, IndexError):
                     continue
+        goal = self.scheduler.current_tick() + 200  # a node that dies in the last tick misses it
+        while self.scheduler.current_tick() < goal and time.monotonic() < deadline:
+            threading.Event().wait(0.005)
         self.scheduler.stop()
 
 
