@@ -414,6 +414,7 @@ class Scheduler:
             engine.stop()
         finally:
             self._paths = list(engine.paths) or self._paths
+            self._degraded = list(engine.degradations)  # the recorder's last words included
             self._state = "stopped"
             if hasattr(engine, "control"):  # the recorder has counted up to the end
                 self._counted = graph_counters(engine.control, engine.layout)
@@ -648,7 +649,8 @@ class Scheduler:
 
         Returns:
             tick (the next one), tick_rate, seconds (of running), deadline_misses, restarts, errors, messages_dropped,
-            late_releases, recorded_bytes, recorded_lost (messages) and recorder_backlog (bytes).
+            late_releases, recorded_bytes, recorded_lost (messages), recorder_backlog (bytes) and recording_ended (whether
+            the recorder has given up).
         """
         engine, running = self._engine, self._state == "running"
         if engine is not None and hasattr(engine, "control"):
