@@ -15,6 +15,7 @@ import pickle
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +96,13 @@ def main() -> None:
     except BaseException as problem:
         report("not started", own_traceback(problem), type(problem).__name__, str(problem)[:500])
         _leave(1)
-    code = worker.work()
+    try:
+        code = worker.work()
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
+    except BaseException:  # threads that the node left behind must not keep its process
+        traceback.print_exc()
+        code = 1
     _leave(code)
 
 
@@ -316,13 +323,14 @@ class Worker:
             self._runner.commit()
         self._control[self._row + N_STATE] = W_FAILED
         self._report("failed", tick, trace)
-        self._shut_down(failed=True)
+        node = self._graph.nodes[self._position]
+        self._shut_down(failed=True, safe=node.failure_policy == "fatal" or node.critical is not None)
         return 1
 
-    def _shut_down(self, failed: bool = False) -> int:
+    def _shut_down(self, failed: bool = False, safe: bool = False) -> int:
         code = 1 if failed else 0
         try:
-            if self._control[H_SAFE_MODE]:
+            if safe or self._control[H_SAFE_MODE]:
                 self._runner.be_safe()
             self._runner.end(int(self._control[H_RELEASED]))
             self._runner.close()

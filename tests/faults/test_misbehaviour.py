@@ -245,6 +245,38 @@ def test_one_that_calls_sys_exit_has_crashed_with_that_code() -> None:
     assert [event.detail["reason"] for event in events(scheduler.stop_recording(), "crash")] == ["exited with code 3"]
 
 
+@pytest.mark.parametrize("deterministic", [True, False], ids=["lockstep", "real time"])
+def test_a_thread_that_it_leaves_behind_does_not_keep_the_process_of_one_that_calls_sys_exit(
+    deterministic: bool,
+) -> None:
+    def tick() -> None:
+        if horus.tick() == 3:
+            threading.Thread(target=threading.Event().wait, args=(300,)).start()
+            sys.exit(3)
+
+    scheduler = Scheduler(tick_rate=100, deterministic=deterministic)
+    scheduler.add(Node(name="n", tick=tick, rate=100))
+    began = time.monotonic()
+    with pytest.raises(NodeFailed, match="node 'n' exited with code 3"):
+        scheduler.run(duration=200)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("execution", ["process", "inline"])
+def test_a_fatal_node_that_raises_brings_itself_into_its_safe_state_too(tmp_path: Path, execution: str) -> None:
+    def tick() -> None:
+        if horus.tick() == 3:
+            raise ValueError("no")
+
+    scheduler = Scheduler(tick_rate=100, deterministic=True, execution=execution)
+    for name, callback in (("arm", tick), ("other", lambda: None)):
+        safe = tmp_path / name
+        scheduler.add(Node(name=name, tick=callback, rate=100, safe_state=lambda safe=safe: safe.touch()))
+    with pytest.raises(NodeFailed, match="node 'arm'"):
+        scheduler.run(duration=1)
+    assert {each.name for each in tmp_path.iterdir()} >= {"arm", "other"}
+
+
 # Forks.
 
 
