@@ -35,11 +35,20 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc,unused-ignore]
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, type) and issubclass(value, msgspec.Struct) and _lives_in_script(value):
             return _by_definition(value, self._structs)
+        if isinstance(
+            value, types.CodeType
+        ):  # cloudpickle 3.1.3 leaves out which file it is from, which tracebacks need
+            _, arguments = self.dispatch_table[types.CodeType](value)
+            return _code, (arguments, value.co_filename)
         if isinstance(value, msgspec.Meta):
             return _meta, ({name: found for name in _META if (found := getattr(value, name)) is not None},)
         if isinstance(value, io.IOBase) and value not in (sys.stdout, sys.stderr, sys.stdin):
             raise pickle.PicklingError(f"an open file ({getattr(value, 'name', '?')!r})")
         return super().reducer_override(value)
+
+
+def _code(arguments: tuple[Any, ...], filename: str) -> types.CodeType:
+    return types.CodeType(*arguments).replace(co_filename=filename)
 
 
 def _meta(given: dict[str, Any]) -> msgspec.Meta:

@@ -866,3 +866,11 @@ def test_nothing_is_executed_but_what_the_pickle_needs() -> None:
     names = script("import os\ndef tick(): os.environ['HORUS_TEST_RAN'] = '1'")
     load(dump(names["tick"]))
     assert "HORUS_TEST_RAN" not in os.environ
+
+
+def test_a_function_keeps_the_name_of_its_file_for_tracebacks() -> None:
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("def outer():\n    def inner(): ...\n    return inner\n", "/robot/arm.py", "exec"), space)
+    shipped = load(dump(space["outer"]))
+    assert shipped.__code__.co_filename == "/robot/arm.py"
+    assert shipped().__code__.co_filename == "/robot/arm.py"
