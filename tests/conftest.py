@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ settings.load_profile("horus")
 
 SHARED_MEMORY = Path("/dev/shm")
 PATIENCE = 5.0  # seconds for what is on its way out when the last test ends
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ctrl-C is tested in children: a shell that started the tests in the background has it ignored, and they inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def shared_names() -> set[str]:
