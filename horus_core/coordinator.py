@@ -310,7 +310,7 @@ class Coordinator:
                         pass
                     if watch.stopping and self._abandoned(finished, tick):
                         return
-            if self._down:  # those that the dead one would have waited for
+            if self.out != out:  # somebody died in this tick: those that it would have waited for
                 for finished, _ in patterns.without(tick, self.out).sinks:
                     self._await(finished, tick)
             self.tick = patterns.next(tick)

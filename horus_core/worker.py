@@ -324,7 +324,9 @@ class Worker:
         self._control[self._row + N_STATE] = W_FAILED
         self._report("failed", tick, trace)
         node = self._graph.nodes[self._position]
-        self._shut_down(failed=True, safe=node.failure_policy == "fatal" or node.critical is not None)
+        # One that is started again runs its safe_state when it is back.
+        comes_not_back = node.critical is not None and node.failure_policy != "restart"
+        self._shut_down(failed=True, safe=node.failure_policy == "fatal" or comes_not_back)
         return 1
 
     def _shut_down(self, failed: bool = False, safe: bool = False) -> int:
