@@ -5,6 +5,7 @@ The layout is that of ``format``; batches are built from NumPy buffers, with no 
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 from pathlib import Path
@@ -19,6 +20,9 @@ from horus_core.recording.format import EVENTS, MESSAGES, RECEIVED, STATUSES, TI
 from horus_core.recording.names import file_stem
 
 _SCHEMAS = {"scheduler": TICKS, "node": MESSAGES, "events": EVENTS}
+_LARGE_BATCH = 1 << 20  # bytes
+_SYNC_FILE_RANGE_WRITE = 2  # <fcntl.h>
+_libc = ctypes.CDLL(None)
 
 
 class FileWriter:
@@ -53,6 +57,13 @@ class FileWriter:
     def write(self, batch: pa.RecordBatch, first: int, last: int) -> None:
         """Appends `batch`, whose ticks lie between `first` and `last`."""
         self._writer.write_batch(batch, custom_metadata=mark(batch, first, last))
+        if batch.nbytes >= _LARGE_BATCH:
+            self._start_to_disk()
+
+    def _start_to_disk(self) -> None:
+        """Has the kernel begin with what it holds, so that the disk works while the next batch is made."""
+        whole = ctypes.c_int64(0)  # offset and length 0: all that is not on its way yet
+        _libc.sync_file_range(self._descriptor, whole, whole, _SYNC_FILE_RANGE_WRITE)
 
     def sync(self) -> None:
         """Returns when the disk has it."""
