@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -347,11 +348,12 @@ class NodeRunner(TickCore):
 
 
 def own_traceback(problem: BaseException) -> str:
-    """The traceback of a user's exception, without the frames of this module."""
-    frame = problem.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
+    """The traceback of a user's exception, without the frames of this package that lead to it."""
+    frame, ours = problem.__traceback__, os.path.dirname(__file__) + os.sep
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(ours):
         frame = frame.tb_next
-    return "".join(traceback.format_exception(type(problem), problem, frame)).rstrip()
+    # Without any other frame the fault is ours, or what the user gave cannot be called: then all of them tell.
+    return "".join(traceback.format_exception(type(problem), problem, frame or problem.__traceback__)).rstrip()
 
 
 def bucket_start(bucket: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -219,7 +220,8 @@ def test_one_that_raises_in_shutdown_is_an_event_and_the_others_shut_down(execut
     files = scheduler.stop_recording()
     (error,) = events(files, "error")
     assert (error.node, error.detail["callback"]) == ("bad", "shutdown")
-    assert "OSError: the port is gone" in error.detail["traceback"]
+    assert error.detail["traceback"].endswith("OSError: the port is gone")
+    assert re.findall(r'File "(.*?)", line \d+, in (.*)', error.detail["traceback"]) == [(__file__, "bad")]
     assert events(files, "crash") == []
     assert "bye" in (recordings / "r" / "logs" / "good.log").read_text()
 
