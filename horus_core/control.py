@@ -33,7 +33,7 @@ NEVER = -1
     H_SUPERVISOR,  # pid
     H_EXTERNAL,  # counts messages from outside; their senders, under a lock
     H_ADMITTED,  # of these, those that were committed at a release
-    H_RECORDER,  # pid, 0 if there is none
+    H_RECORDER_LOOKED,  # the recorder: when it last looked into the lanes, monotonic ns (the supervisor: 0 while it starts)
     H_RECORDED_BYTES,  # the recorder: size of its files
     H_RECORDED_LOST,  # the recorder: messages that lanes had pushed out before it took them
     H_RECORDER_BACKLOG,  # the recorder: bytes taken and not yet written

@@ -31,6 +31,7 @@ from horus_core.control import (
     H_ASKED,
     H_EPOCH,
     H_LOCKSTEP,
+    H_RECORDER_LOOKED,
     H_RELEASED,
     H_SAFE_MODE,
     H_STATE,
@@ -603,6 +604,9 @@ class Supervisor:
 
     def _check_watchdogs(self) -> None:
         now = time.monotonic_ns()
+        looked = int(self.control[H_RECORDER_LOOKED])
+        if self._recorder is not None and looked and self._recorder.end_if_stuck(now - max(looked, self._awake_since)):
+            self.control[H_RECORDER_LOOKED] = 0
         for position, worker in enumerate(self._workers):
             node, row = self.plan.graph.nodes[position], self.layout.node(position)
             if worker.kill_at is not None and worker.child is not None and time.monotonic() > worker.kill_at:

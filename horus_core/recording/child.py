@@ -14,6 +14,7 @@ from horus_core.errors import RecorderFailed
 from horus_core.process import Child, exit_reason
 from horus_core.recording.request import RecorderBoot
 
+STUCK_SECONDS = 10.0  # a busy machine may let it wait for its turn, but not for that long
 FINISH_SECONDS = 60.0  # without a byte written, when the graph has ended, before the rest is given up
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 2.0
 _CALM_SECONDS = 30.0  # after which a death counts as the first again
@@ -89,6 +90,14 @@ class RecorderChild:
         if self._restart_at is not None and time.monotonic() >= self._restart_at:
             self._start()
         return problems
+
+    def end_if_stuck(self, idle_ns: int) -> bool:
+        """Kills the process if it has not looked into the lanes for too long (ns); :meth:`look` then starts another one."""
+        if self._child is None or idle_ns < STUCK_SECONDS * 1e9:
+            return False
+        self._tell(f"the recorder has not looked into the lanes for {STUCK_SECONDS:g} s; killing it")
+        self._child.signal(signal.SIGKILL)
+        return True
 
     def _ended(self, child: Child) -> None:
         reason = exit_reason(child.wait(1.0))

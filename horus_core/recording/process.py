@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from horus_core.control import (
     ENDED,
     H_EPOCH,
+    H_RECORDER_LOOKED,
     H_RECORDER_STATE,
     H_STATE,
     N_PID,
@@ -81,6 +82,7 @@ def main() -> None:
             time.sleep(_ORPHANED_SECONDS)
             _end_families(control, Layout.of(graph))
             break
+        control[H_RECORDER_LOOKED] = time.monotonic_ns()
         new = recorder.poll()
         if recorder.failure is not None and not told:
             told = True

@@ -337,6 +337,29 @@ def test_a_recorder_that_is_killed_is_replaced_and_nothing_is_lost(
     assert heard == sent, "the parts are one session"
 
 
+@pytest.mark.parametrize("deterministic", [False, True], ids=["real time", "lockstep"])
+def test_a_recorder_that_is_stopped_for_good_is_replaced_and_nothing_is_lost(
+    tmp_path: Path,
+    recordings: Path,
+    deterministic: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("horus_core.recording.child.STUCK_SECONDS", 1.0)
+    scheduler = graph_of(tmp_path, "fatal", deterministic)
+    with running(scheduler) as raised:
+        wait_until(lambda: len(noted_in(tmp_path / "noted")) > 30, what="some ticks")
+        first = next(each for each in psutil.Process().children() if is_recorder(each))
+        first.suspend()
+        wait_until(lambda: not is_recorder(first), what="its end")
+        count = len(noted_in(tmp_path / "noted"))
+        wait_until(lambda: len(noted_in(tmp_path / "noted")) > count + 30, what="some more ticks")
+    assert raised == []
+    assert [value for _, value in session_values(recordings / "r", "sensor")] == noted_in(tmp_path / "noted")
+    assert "the recorder has not looked into the lanes for 1 s; killing it" in caplog.text
+    assert [event.event for event in events_of(recordings / "r")].count("recorder restarted") == 1
+
+
 def is_recorder(process: psutil.Process) -> bool:
     try:
         return process.cmdline()[0].startswith("horus:recorder") and process.status() != psutil.STATUS_ZOMBIE
