@@ -143,12 +143,16 @@ class Parts:
         disk = os.statvfs(self._folder)
         kept_free = self._options.reserve(disk.f_blocks * disk.f_frsize)
         reserve = kept_free + needed if kept_free else 0
-        while self._options.ring and self._kept and disk.f_bavail * disk.f_frsize < reserve:
+        missing = reserve - disk.f_bavail * disk.f_frsize
+        if self._options.ring and 0 < missing < self._part.size() and not self._kept:
+            self._next()  # the newest is what a ring is for
+        while self._options.ring and self._kept and missing > 0:
             parts, size = self.made_room
             self.made_room = parts + 1, size + self._kept[0][1]
             self._delete_oldest()
             disk = os.statvfs(self._folder)
-        if disk.f_bavail * disk.f_frsize < reserve:
+            missing = reserve - disk.f_bavail * disk.f_frsize
+        if missing > 0:
             raise DiskReserve(
                 f"{self._folder} has {disk.f_bavail * disk.f_frsize:,} bytes left, and {kept_free:,.0f} are kept free; "
                 f"free some, or set Recording(reserve_mb=...)"

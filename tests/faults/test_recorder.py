@@ -296,11 +296,12 @@ def test_a_disk_without_any_room_left_keeps_what_was_written(small_disk: Path, m
     assert set(frames) == {50_000}
 
 
+@pytest.mark.parametrize("keep_mb", [4, 40], ids=["of several parts", "whose first part is not full"])
 def test_a_ring_on_a_disk_short_of_room_gives_up_its_oldest_and_says_so(
-    small_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, keep_mb: int
 ) -> None:
     monkeypatch.setenv("HORUS_RECORDINGS", str(small_disk))
-    recording = Recording(name="ring", keep_mb=4, reserve_mb=1)
+    recording = Recording(name="ring", keep_mb=keep_mb, reserve_mb=1)
     scheduler = Scheduler(tick_rate=100, deterministic=True, recording=recording)
     scheduler.add(Node("camera", lambda node: node.send("frame", bytes(50_000)), rate=100, pubs="frame"))
     scheduler.run(duration=2.0)
