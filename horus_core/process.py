@@ -185,6 +185,24 @@ def precise_timers() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1)
 
 
+_STATES = {
+    "R": "computes",
+    "S": "sleeps",
+    "D": "waits for a disk or a device",
+    "T": "is stopped",
+    "t": "is held by a debugger",
+}
+
+
+def process_state(pid: int) -> str:
+    """What a process does, in a word or two that follow "it"; see proc_pid_stat(5)."""
+    try:
+        letter = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2][:1]
+    except OSError:
+        letter = ""
+    return _STATES.get(letter, "has ended")
+
+
 def exit_reason(code: int | None) -> str:
     """``"was killed by SIGKILL"`` or ``"exited with code 3"``."""
     if code is None:

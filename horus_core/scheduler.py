@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from horus_core import launch as launching
 from horus_core.control import H_RELEASED, H_SAFE_MODE, H_SLIPS, H_STOP_ASKED
@@ -42,9 +42,6 @@ from horus_core.schedule import tick_count
 from horus_core.shipping import dump_callbacks
 from horus_core.supervisor import Output, Plan, Supervisor, print_line
 from horus_core.topology import Topology
-
-if TYPE_CHECKING:
-    pass
 
 _log = logging.getLogger("horus")
 DEFAULT_TICK_RATE = 1000.0
@@ -110,13 +107,8 @@ class Scheduler:
         if not pace and not deterministic:
             raise InvalidValue("Scheduler pace", "False without deterministic=True", "both, or real time")
         self._given_rate = checked_rate("Scheduler tick_rate", tick_rate)
-        self._rt, self._deterministic, self._execution, self._pace_given, self._seed = (
-            rt,
-            deterministic,
-            execution,
-            pace,
-            seed,
-        )
+        self._rt, self._deterministic, self._seed = rt, deterministic, seed
+        self._execution, self._pace_given = execution, pace
         self._blackbox_mb = _count("Scheduler blackbox_mb", blackbox_mb)
         self._watchdog = (
             0.0 if watchdog_ms == 0 else positive_number("Scheduler watchdog_ms", watchdog_ms, "(milliseconds)") / 1e3

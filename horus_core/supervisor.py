@@ -67,7 +67,7 @@ from horus_core.logs import GraphLogs
 from horus_core.memory import SharedMemory
 from horus_core.placement import Placement
 from horus_core.policy import ordinal
-from horus_core.process import Child, exit_reason, pin, precise_timers, read_available
+from horus_core.process import Child, exit_reason, pin, precise_timers, process_state, read_available
 from horus_core.recording.blackbox import make_blackbox, remove_blackbox, save_blackbox, save_leftovers
 from horus_core.recording.child import RecorderChild
 from horus_core.recording.options import Recording
@@ -138,6 +138,7 @@ class _Worker:
     order: int | None = None  # what somebody outside wants of it, see `orders`
     kill_at: float | None = None
     explained: bool = False  # an event says already why it ends with an exit code
+    stuck: bool = False  # its watchdog has killed it
     log: Any = None
 
 
@@ -285,7 +286,7 @@ class Supervisor:
         worker.ready, worker.failure, worker.refusal, worker.partial, worker.restart_at = False, None, None, b"", None
         self.control[row + N_STATE], self.control[row + N_STOP] = W_STARTING, 0
         self.control[row + N_BUDGET] = round((node.budget or 0) * 1e9)
-        worker.start_by, worker.explained = time.monotonic() + START_SECONDS, False
+        worker.start_by, worker.explained, worker.stuck = time.monotonic() + START_SECONDS, False, False
         worker.child = Child(f"horus:{node.name}", "horus_core.worker", pickle.dumps(boot))
         self.control[row + N_PID] = worker.child.pid
         self.control[row + N_CORE] = NEVER if boot.core is None else boot.core
@@ -615,13 +616,19 @@ class Supervisor:
                 worker.refusal = (f"its init has not returned after {START_SECONDS:g} s", "")
                 worker.child.signal(signal.SIGKILL)
             limit = node.critical or node.watchdog or self.plan.watchdog
-            if not limit or worker.child is None or self.control[row + N_STATE] != W_READY:
+            if not limit or worker.child is None or worker.stuck or self.control[row + N_STATE] != W_READY:
                 continue
             current, since = self._busy_since(position, now)
             if now - max(since, self._awake_since) > limit * 1e9:
-                tick = int(self.control[H_RELEASED] if current == NEVER else current)
-                self.emit("watchdog", position, tick, limit=limit)
-                self._tell(f"node {node.name!r} is stuck in tick {tick} for more than {limit:g} s; killing it")
+                tick, state = (
+                    int(self.control[H_RELEASED] if current == NEVER else current),
+                    process_state(worker.child.pid),
+                )
+                worker.stuck = True
+                self.emit("watchdog", position, tick, limit=limit, process=state)
+                self._tell(
+                    f"node {node.name!r} is stuck in tick {tick} for more than {limit:g} s (it {state}); killing it"
+                )
                 if node.critical is not None:
                     self.enter_safe_mode(f"critical node {node.name!r} is stuck for more than {limit:g} s")
                 worker.child.signal(signal.SIGKILL)

@@ -100,7 +100,8 @@ def test_one_that_is_stopped_between_two_ticks_is_killed_by_its_watchdog_and_sta
     files = scheduler.stop_recording()
     found = of_node(files, "n", "miss")
     assert found[:6] == ["ready", "watchdog", "crash", "restart", "ready", "back"]
-    assert events(files, "watchdog")[0].detail == {"limit": 0.2}
+    assert events(files, "watchdog")[0].detail == {"limit": 0.2, "process": "is stopped"}
+    assert len(events(files, "watchdog")) == len(events(files, "crash")), "one for each"
     assert events(files, "crash")[0].detail == {"reason": "was killed by SIGKILL"}
     assert of_node(files, "ear", "miss") == ["ready"], "who waits for it is not to blame"
 
