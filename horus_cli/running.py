@@ -198,6 +198,11 @@ def print_summary(summary: RunSummary) -> None:
             for node in summary.nodes
         ],
     )
+    if summary.late_releases:
+        print(
+            f"{summary.late_releases} ticks came more than a period late: the machine was busy, or stood still",
+            flush=True,
+        )
     if summary.session:
         lost = f", {summary.recorded_lost} messages lost" if summary.recorded_lost else ""
         print(

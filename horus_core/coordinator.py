@@ -91,6 +91,9 @@ class Watch(Protocol):
     def settle(self) -> None:
         """Returns when no node is being restarted; only in lockstep."""
 
+    def slipped(self, tick: int, behind_ns: int) -> None:
+        """`tick` is released that much too late, and what follows with it."""
+
     def missed(self, position: int, tick: int) -> None:
         """`position` did not finish `tick` by its deadline."""
 
@@ -405,6 +408,7 @@ class Coordinator:
         """The machine stood still for more than a period: the schedule moves on instead of catching up in a burst."""
         self._origin = (self._origin[0] + behind_ns, self._origin[1])
         self._control[H_SLIPS] += 1
+        self._watch.slipped(self.tick, behind_ns)
 
     def _release(self, tick: int, at: int) -> None:
         control = self._control

@@ -82,6 +82,7 @@ START_SECONDS = 60.0  # for all inits together
 STOP_SECONDS = 3.0  # for shutdown callbacks, then SIGTERM
 TERM_SECONDS = 1.0  # then SIGKILL
 BLACKBOX_SECONDS = 10.0  # between two saves of the flight recorder
+SLIP_SECONDS = 1.0  # between two events of slips
 _WATCHDOG_EVERY = 0.02
 _STANDSTILL_SECONDS = 0.5  # without a look at the nodes: the supervisor was stopped, and perhaps they were, too
 
@@ -171,6 +172,7 @@ class Supervisor:
         self._logs = Path()
         self._watchdog_checked = 0.0
         self._event_log = EventLog()
+        self._slips, self._slipped_ns, self._slips_told = 0, 0, 0.0  # since the last event of them
         self._awake_since = 0  # monotonic ns; before it the supervisor itself stood still
         self._affinity = os.sched_getaffinity(0)
 
@@ -583,6 +585,18 @@ class Supervisor:
         ):
             self.housekeep(0.05)
 
+    def slipped(self, tick: int, behind_ns: int) -> None:
+        self._slips += 1
+        self._slipped_ns += behind_ns
+        if time.monotonic() - self._slips_told >= SLIP_SECONDS:
+            self._tell_slips(tick)
+
+    def _tell_slips(self, tick: int) -> None:
+        """An event for what has slipped since the last one: a busy machine does it in every tick."""
+        if self._slips:
+            self.emit("slip", tick=tick, releases=self._slips, late=round(self._slipped_ns * 1e-9, 6))
+            self._slips, self._slipped_ns, self._slips_told = 0, 0, time.monotonic()
+
     def missed(self, position: int, tick: int) -> None:
         node, graph = self.plan.graph.nodes[position], self.plan.graph
         self.emit("miss", position, tick, deadline=graph.deadlines[position])
@@ -696,6 +710,7 @@ class Supervisor:
                     self.memory.semaphore(f"go{position}").release()
             self._wait_for_ends()
             if hasattr(self, "_events"):
+                self._tell_slips(int(control[H_RELEASED]))
                 self.emit("end", tick=int(control[H_RELEASED]), reason="failure" if self.failure else "stop")
             control[H_STATE] = ENDED
             if self._recorder is not None:

@@ -167,6 +167,9 @@ def test_a_graph_that_stood_still_as_a_whole_loses_no_node_over_it(tmp_path: Pat
     assert (process.returncode, err) == (0, ""), out
     files = [str(path) for path in (recordings / "r").glob("*.arrow")]
     assert of_node(files, "n") == ["ready"]
+    slips = [event.detail for event in events(files, "slip")]
+    assert sum(each["releases"] for each in slips) >= 1
+    assert sum(each["late"] for each in slips) > 0.9
 
 
 # Raises, and leaves.

@@ -124,6 +124,7 @@ class World:
         self.working: set[int] = set()
         self.ran: list[tuple[str, int, int]] = []  # node, tick, when it began
         self.missed_by: list[tuple[str, int]] = []
+        self.slips: list[tuple[int, int]] = []
         self.back: list[tuple[str, int]] = []
         self.stopping = False
         self.frozen: Callable[[], None] | None = None
@@ -244,6 +245,9 @@ class World:
     def settle(self) -> None: ...
 
     def safe_mode_began(self, tick: int) -> None: ...
+
+    def slipped(self, tick: int, behind_ns: int) -> None:
+        self.slips.append((tick, behind_ns))
 
     def came_back(self, position: int, tick: int) -> None:
         self.back.append((self.graph.nodes[position].name, tick))
@@ -416,6 +420,9 @@ def test_a_machine_that_stood_still_goes_on_without_a_burst(monkeypatch: pytest.
     assert ticks_of(world, "a") == list(range(41)), "a slip moves the schedule on, it loses no tick"
     assert min(after - before for before, after in itertools.pairwise(began)) >= 9.9 * MS
     assert world.control[H_SLIPS] == 1
+    ((tick, behind_ns),) = world.slips
+    assert tick == 21, "the one that was due when it stood still"
+    assert 60 * MS < behind_ns <= 75 * MS
 
 
 def test_a_run_in_real_time_ends_when_its_last_tick_is_done_or_due(monkeypatch: pytest.MonkeyPatch) -> None:
