@@ -38,19 +38,26 @@ def judge(folder: Path, whole: bool, crashes: dict[str, int] | None) -> tuple[in
                 lost, twice = max(sequences) + 1 - len(set(sequences)), len(sequences) - len(set(sequences))
                 problems.append(f"{topic} of {node}: {lost} messages are missing, {twice} repeated, or out of order")
     if crashes is not None:
-        found = _crashes(session)
+        found = _deaths(session)
         problems += [
-            f"{node} was killed {count} times, and {found[node]} crashes are recorded"
+            f"{node} was killed {count} times, and {found[node]} deaths of it are recorded"
             for node, count in crashes.items()
             if found[node] != count
         ]
     return messages, problems
 
 
-def _crashes(session: Session) -> Counter[str]:
-    """Per node, the crashes by a signal; the reason must name it."""
-    return Counter(
-        event["node"]
-        for event in session.events()
-        if event["event"] == "crash" and "killed by SIG" in json.loads(event["detail"])["reason"]
-    )
+def _deaths(session: Session) -> Counter[str]:
+    """Per node, how often it ended because it was hit: it crashed by a signal, which the reason must name; or it was stopped
+    for good, and the graph ended before its watchdog saw that. One that its watchdog killed while it computed, and nobody
+    hit, got no turn on a core for all that time: a busy machine does that."""
+    found: Counter[str] = Counter()
+    for event in session.events():
+        name, node, detail = event["event"], event["node"], json.loads(event["detail"])
+        if name == "crash":
+            found[node] += "killed by SIG" in detail["reason"]
+        elif name == "signal":
+            found[node] += detail["signal"] == "SIGKILL"
+        elif name == "watchdog":
+            found[node] -= detail["process"] == "computes"
+    return found

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import json
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -143,11 +143,12 @@ def test_a_power_cut_costs_at_most_a_second(disk: Disk, subreaper: None) -> None
         released = _cut_power_under(disk, process)
         family = psutil.Process(process.pid).children(recursive=True)
     finally:
-        for each in (*family, process):
-            each.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.kill()
         for each in family:
-            os.waitpid(each.pid, 0)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.wait(10)
+        psutil.wait_procs(family, timeout=10)
         sweep()
     disk.unmount()
     disk.mount()

@@ -240,10 +240,16 @@ def brake() -> tuple[Node, Callable[[list[str]], list[Any]]]:
 
 
 def check_safe(files: list[str], sent: list[Any]) -> int:
-    """Ticks, then the safe state in the tick in which safe mode began, and nothing after it. Returns that tick."""
+    """Ticks, then the safe state in the tick in which safe mode began, and nothing after it. Returns that tick.
+
+    A node that is late then, on a busy machine, runs its own when it takes part again.
+    """
     (began,) = events(files, "safe mode began")
-    assert sent[-1] == ["safe", began.tick]
-    assert all(isinstance(each, int) and each < began.tick for each in sent[:-1])
+    *ticks, (word, tick) = sent
+    assert word == "safe"
+    was_late = any(event.node == "brake" and event.tick <= tick for event in events(files, "miss"))
+    assert tick == began.tick or (was_late and tick > began.tick)
+    assert all(isinstance(each, int) and each < began.tick for each in ticks)
     return began.tick
 
 

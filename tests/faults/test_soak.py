@@ -32,7 +32,7 @@ def test_a_soak_notices_what_is_not_as_it_must_be(recordings: Path) -> None:
     scheduler.add(Node(name="n", tick=lambda node: node.send("t", 1), pubs="t", rate=100)).run(duration=0.1)
     folder = recordings / "r"
     assert judge(folder, True, {"n": 0}) == (10, [])
-    assert judge(folder, True, {"n": 1}) == (10, ["n was killed 1 times, and 0 crashes are recorded"])
+    assert judge(folder, True, {"n": 1}) == (10, ["n was killed 1 times, and 0 deaths of it are recorded"])
     (path,) = folder.glob("n@*.arrow")
     path.write_bytes(path.read_bytes()[:-100])
     _, problems = judge(folder, True, None)
