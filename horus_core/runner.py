@@ -88,6 +88,7 @@ class NodeRunner(TickCore):
 
     Attributes:
         failure: the exception and its traceback, of a tick that was not handled by `on_error`.
+        first_tick: the tick from which it takes part, or takes part again.
         safe: safe mode has begun: the next run is that of the ``safe_state`` callback, if there is one, and the last.
     """
 
@@ -174,7 +175,7 @@ class NodeRunner(TickCore):
         self._skips: Container[int] | None = options.skips.get(self.spec.name)
         self._visibles = options.visibles.get(self.spec.name, {})
         self._ahead = self.spec.compute
-        self.tick = self.visible = options.first_tick
+        self.tick = self.visible = self.first_tick = options.first_tick
         self._status = OK
         self._restarted = False
 
@@ -198,7 +199,7 @@ class NodeRunner(TickCore):
         """Attaches the node and calls its ``init``; what that sends is visible as if `tick`, its first, had sent it."""
         self.node.attach(self)
         clock.enter(self.clock)
-        self.tick = self.visible = self.clock.tick = tick
+        self.tick = self.visible = self.clock.tick = self.first_tick = tick
         self._restarted = restarted
         if self._source is None:
             self.call("init")
@@ -208,11 +209,12 @@ class NodeRunner(TickCore):
             for writer in self.writers.values():
                 writer.commit()
 
-    def _place(self, tick: int) -> None:
-        """Before the first tick: skips what became visible before the tick that it would have run before this one."""
+    def _place(self) -> None:
+        """Before it runs for the first time: skips what became visible before the tick that it would have run before its first
+        one. That one it may have missed; what it would have received there it receives now."""
         self._placed = True
         self.clock.epoch_ns = self._control[H_EPOCH]  # settled when every node was ready
-        before = tick - 1 if self._restarted else self.schedule.last(tick - 1)
+        before = self.first_tick - 1 if self._restarted else self.schedule.last(self.first_tick - 1)
         for reader, lag in self._inputs:
             reader.start_at(before + 1 - lag)
 
@@ -222,7 +224,7 @@ class NodeRunner(TickCore):
         An exception of the callback that ``on_error`` did not take is left in :attr:`failure`.
         """
         if not self._placed:
-            self._place(tick)
+            self._place()
         safe = self.safe
         out = self._is_safe or (self._skips is not None and tick in self._skips)
         if not self.begin(tick, out, safe):

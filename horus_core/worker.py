@@ -205,7 +205,7 @@ class Worker:
     def work(self) -> int:
         """Runs ticks until the graph stops. Returns the exit code."""
         runner = self._runner
-        tick = self._admitted()
+        tick = runner.first_tick = self._admitted()
         finish: Callable[[int, bool], int] = self._finish_lockstep if self._lockstep else self._finish_in_time
         while True:
             if NATIVE and (callback := runner.plain) is not None:

@@ -172,6 +172,24 @@ def test_a_graph_that_stood_still_as_a_whole_loses_no_node_over_it(tmp_path: Pat
     assert sum(each["late"] for each in slips) > 0.9
 
 
+def test_one_that_stands_still_before_its_first_tick_receives_what_was_sent_meanwhile() -> None:
+    def stand_still() -> None:  # from when its init has returned until some ticks after that of the other has
+        subprocess.Popen(["sh", "-c", f"sleep 0.4; kill -STOP {os.getpid()}; sleep 1; kill -CONT {os.getpid()}"])
+
+    def hear(node: Node) -> None:
+        node.send("heard", node.recv_all("n"))
+
+    scheduler = Scheduler(tick_rate=100, recording="r")
+    scheduler.add(
+        Node("n", lambda node: node.send("n", horus.tick()), init=lambda: time.sleep(0.8), rate=100, pubs="n")
+    )
+    scheduler.add(Node("ear", hear, init=stand_still, rate=100, subs="n", pubs="heard"))
+    scheduler.run(duration=1.5)
+    heard = [each for _, found in values(scheduler.stop_recording(), "ear") for each in found]
+    assert heard == list(range(heard[-1] + 1))
+    assert heard[-1] > 100
+
+
 # Raises, and leaves.
 
 

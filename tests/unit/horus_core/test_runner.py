@@ -265,6 +265,32 @@ def test_a_message_from_outside_is_seen_whenever_it_was_sent(sent_in: int) -> No
     assert heard == [(tick, [7] if tick == sent_in + 1 else []) for tick in range(4)]
 
 
+@pytest.mark.parametrize(("first_tick", "heard"), [(0, [0, 1, 2, 3]), (2, [2, 3])])
+def test_what_was_sent_in_ticks_that_it_missed_is_received_though_its_first_one_is_among_them(
+    first_tick: int, heard: list[int]
+) -> None:
+    """In real time a node may be late before it has run at all."""
+    got: list[int] = []
+    ear = Node(name="ear", tick=lambda node: got.extend(node.recv_all("t")), subs="t", rate=10)
+    source = Node(name="source", tick=lambda node: node.send("t", horus.tick()), pubs="t", rate=10)
+    graph = build_graph([source.spec, ear.spec], 10)
+    memory, layout = LocalMemory(), Layout.of(graph)
+    control = create_control(memory, layout, 0, False)
+    options = RunOptions(first_tick=0, lockstep=False, seed=0, epoch_ns=0)
+    runners = [
+        NodeRunner(graph, position, node, memory, control, layout, options, None, lambda *_: None)
+        for position, node in enumerate((source, ear))
+    ]
+    for runner in runners:
+        runner.start(0)
+    for tick in range(4):
+        runners[0].run(tick)
+        runners[0].commit()
+    runners[1].first_tick = first_tick
+    runners[1].run(3)
+    assert got == heard
+
+
 # Event-driven nodes.
 
 
