@@ -40,7 +40,7 @@ from horus_core.replaying import Replaying
 from horus_core.runner import RunOptions
 from horus_core.schedule import tick_count
 from horus_core.shipping import dump_callbacks
-from horus_core.supervisor import Output, Plan, Supervisor, print_line
+from horus_core.supervisor import Output, Plan, StartStopped, Supervisor, print_line
 from horus_core.topology import Topology
 
 _log = logging.getLogger("horus")
@@ -136,6 +136,8 @@ class Scheduler:
         self._next_tick = 0
         self._degraded: list[str] = []
         self._signal = 0
+        self._thread: int | None = None  # that runs the graph
+        self._stop_asked = False  # of that thread, by another one
         self._totals: dict[str, int] = {}
         self._counted: dict[str, int] = {}
         self._ran_seconds = 0.0
@@ -305,12 +307,14 @@ class Scheduler:
         if launch is not None and launch.duration is not None:
             duration = launch.duration
         ticks = None if duration is None else self._ticks_of(duration)
-        with self._handling_signals():
+        with self._at_work():
             try:
                 engine = self._ensure_engine(stepping=False)
                 if launch is not None and launch.started is not None:
                     launch.started(self)
                 self._advance(engine, ticks)
+            except StartStopped:
+                pass
             finally:
                 self._finish()
                 if launch is not None and launch.ended is not None:
@@ -339,12 +343,14 @@ class Scheduler:
             raise SchedulerBusy("cannot tick", "running already")
         if self._engine is None:
             self._apply_launch()
-        with self._handling_signals():
+        with self._at_work():
             done = False
             try:
                 engine = self._ensure_engine(stepping=True)
                 self._advance(engine, ticks, paced)
-                done = not self._signal
+                done = not self._signal and not self._stop_asked
+            except StartStopped:
+                pass
             finally:
                 if not done:
                     self._finish()
@@ -374,6 +380,8 @@ class Scheduler:
             plan = self._plan(stepping)
             self._engine = engine = Inline(plan, self._handles()) if self._execution == "inline" else Supervisor(plan)
             self._next_tick = plan.options.first_tick
+            self._paths, self._graph_rate = [], 0.0
+            engine.stopping = self._stop_asked
             if stepping:  # a script may end without stop()
                 atexit.register(_stop, weakref.ref(self))
             try:
@@ -393,10 +401,12 @@ class Scheduler:
 
     def stop(self) -> None:
         """Ends the graph: every node's ``shutdown`` runs, the recording is closed. From another thread it asks for that."""
-        if self._state == "running" and self._engine is not None:
-            self._engine.stopping = True
-        else:
+        if self._thread is None or (self._thread == threading.get_ident() and self._state != "running"):
             self._finish()
+        else:
+            self._stop_asked = True
+            if self._engine is not None:
+                self._engine.stopping = True
 
     def _finish(self) -> None:
         engine, self._engine = self._engine, None
@@ -455,6 +465,16 @@ class Scheduler:
     # Ctrl-C.
 
     @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Until it is left, a stop from another thread, and a signal, asks this one."""
+        self._thread, self._stop_asked = threading.get_ident(), False
+        try:
+            with self._handling_signals():
+                yield
+        finally:
+            self._thread = None
+
+    @contextlib.contextmanager
     def _handling_signals(self) -> Iterator[None]:
         """Ctrl-C, SIGTERM and a terminal that is closed end the run in order; a second Ctrl-C at once."""
         self._signal = 0
@@ -481,11 +501,9 @@ class Scheduler:
     def _raise_if_interrupted(self) -> None:
         if self._signal:
             kept = f"; the recording is kept: {Path(self._paths[0]).parent}" if self._paths else ""
+            when = f"after tick {self._next_tick - 1}" if self._graph_rate else "before its nodes were ready"
             with contextlib.suppress(OSError):  # a terminal that is gone
-                print(
-                    f"horus: stopped by {signal.Signals(self._signal).name} after tick {self._next_tick - 1}{kept}",
-                    file=sys.stderr,
-                )
+                print(f"horus: stopped by {signal.Signals(self._signal).name} {when}{kept}", file=sys.stderr)
             raise Interrupted(128 + self._signal)
 
     # The plan.

@@ -143,6 +143,10 @@ class _Worker:
     log: Any = None
 
 
+class StartStopped(Exception):
+    """The graph was to end before all its nodes were ready."""
+
+
 class Supervisor:
     """One graph's processes.
 
@@ -183,6 +187,7 @@ class Supervisor:
 
         Raises:
             StartFailed: an ``init`` raised, or a process ended; whatever had started is stopped.
+            StartStopped: see its words.
             UnshippableCallable: see its words.
             SharedMemoryFull: see its words.
         """
@@ -320,7 +325,7 @@ class Supervisor:
                 if worker.refusal is not None:
                     raise StartFailed(self.plan.graph.nodes[position].name, *worker.refusal)
             if self.stopping:
-                raise KeyboardInterrupt
+                raise StartStopped
             if time.monotonic() > deadline:
                 late = next((each for each, worker in enumerate(self._workers) if not worker.ready), 0)
                 raise StartFailed(
@@ -592,7 +597,7 @@ class Supervisor:
             self._tell_slips(tick)
 
     def _tell_slips(self, tick: int) -> None:
-        """An event for what has slipped since the last one: a busy machine does it in every tick."""
+        """An event for what has slipped since the last one: on a busy machine that may be every tick."""
         if self._slips:
             self.emit("slip", tick=tick, releases=self._slips, late=round(self._slipped_ns * 1e-9, 6))
             self._slips, self._slipped_ns, self._slips_told = 0, 0, time.monotonic()
