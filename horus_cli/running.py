@@ -199,10 +199,7 @@ def print_summary(summary: RunSummary) -> None:
         ],
     )
     if summary.late_releases:
-        print(
-            f"{summary.late_releases} ticks came more than a period late: the machine was busy, or stood still",
-            flush=True,
-        )
+        print(f"{summary.late_releases} ticks were released more than a period late", flush=True)
     if summary.session:
         lost = f", {summary.recorded_lost} messages lost" if summary.recorded_lost else ""
         print(

@@ -8,12 +8,12 @@ from itertools import count
 
 from horus_daemon.daemon_to_client import PastEvent
 
-KEPT, MISSES_KEPT = 200, 50
-_MISS = "miss"
+KEPT, FREQUENT_KEPT = 200, 50
+_FREQUENT = ("miss", "slip")
 
 
 class Recent:
-    """Keeps the last events, and of misses, which may come in every tick, the last few.
+    """Keeps the last events, and of misses and slips, which a busy machine makes all the time, the last few.
 
     >>> recent = Recent()
     >>> for tick in range(1000):
@@ -25,17 +25,17 @@ class Recent:
     def __init__(self) -> None:
         self._number = count()
         self._events: deque[tuple[int, PastEvent]] = deque(maxlen=KEPT)
-        self._misses: deque[tuple[int, PastEvent]] = deque(maxlen=MISSES_KEPT)
+        self._frequent: deque[tuple[int, PastEvent]] = deque(maxlen=FREQUENT_KEPT)
 
     def append(self, event: PastEvent) -> None:
         """Adds one, the latest."""
-        (self._misses if event.event == _MISS else self._events).append((next(self._number), event))
+        (self._frequent if event.event in _FREQUENT else self._events).append((next(self._number), event))
 
     def all(self) -> list[PastEvent]:
         """What is kept, oldest first."""
-        return [event for _, event in heapq.merge(self._events, self._misses, key=lambda each: each[0])]
+        return [event for _, event in heapq.merge(self._events, self._frequent, key=lambda each: each[0])]
 
     def clear(self) -> None:
         """Forgets all."""
         self._events.clear()
-        self._misses.clear()
+        self._frequent.clear()

@@ -161,10 +161,12 @@ def test_events_go_on_with_the_next_daemon_and_none_is_told_twice(daemon: Horusd
         (tmp_path / "fail").touch()
         seen = []
         for event in events:
-            seen.append((event.event, event.node))  # type: ignore[union-attr]
-            if seen[-1] == ("ready", "sensor"):
+            if event.event != "slip":  # type: ignore[union-attr]  # the machine may be busy
+                seen.append((event.event, event.node))  # type: ignore[union-attr]
+            if seen[-1:] == [("ready", "sensor")]:
                 break
     assert seen == [("error", "sensor"), ("restart", "sensor"), ("ready", "sensor")]
     graph = daemon.client.graph("robot")
-    assert [event.event for event in graph.recent][:5] == ["ready", "start", "error", "restart", "ready"]
+    recent = [event.event for event in graph.recent if event.event != "slip"]
+    assert recent[:5] == ["ready", "start", "error", "restart", "ready"]
     assert graph.nodes[0].restarts == 1

