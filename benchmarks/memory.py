@@ -47,7 +47,8 @@ def run(options: Options) -> list[Row]:
                 found[tool][name] = Series([[peak]], {"seconds": seconds})
                 if sys.stderr.isatty():
                     sys.stderr.write(f"    {name}: {tool} {peak:.0f} MB, {seconds:.0f} s\n")
-    return [row for tool, series in found.items() for row in rows_of_tool(tool, series)]
+    rows = [row for tool, series in found.items() for row in rows_of_tool(tool, series)]
+    return rows + [row for tool, series in found.items() for row in times_of_tool(tool, series)]
 
 
 def rows_of_tool(tool: str, series: dict[str, Series]) -> list[Row]:
@@ -56,8 +57,13 @@ def rows_of_tool(tool: str, series: dict[str, Series]) -> list[Row]:
     goals = dict.fromkeys(names, Goal(LIMIT_MB, ratio=False))
     if len(names) > len(SHORT):
         goals[names[-2]] = CONSTANT
-    notes = {name: f"{each.facts['seconds']:.0f} s" for name, each in series.items()}
-    return rows_of("memory", tool, "MB", series, ours=names[-1], own=True, goals=goals, notes=notes)
+    return rows_of("memory", tool, "MB", series, ours=names[-1], own=True, goals=goals)
+
+
+def times_of_tool(tool: str, series: dict[str, Series]) -> list[Row]:
+    """How long it took at each length."""
+    times = {name: Series([[each.facts["seconds"]]]) for name, each in series.items()}
+    return rows_of("time", tool, "s", times, own=True)
 
 
 def _measured(folder: Path, length: int) -> Iterator[tuple[str, float, float]]:

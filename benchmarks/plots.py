@@ -31,6 +31,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
         ("nodes", "Lockstep ticks/s against nodes", "nodes", lambda row: _number(row.case)),
         ("rates", "Messages/s against messages per tick", "messages per tick", _per_tick),
         ("memory", "Peak memory against length", "messages", lambda row: _number(row.subject)),
+        ("time", "Time against length", "messages", lambda row: _number(row.subject)),
     ]
     done = []
     for name, title, axis, place in curves:
@@ -75,7 +76,7 @@ def _curves(
         at = place(row)
         if at is None or row.median is None:
             continue
-        name = row.case if row.benchmark == "memory" else row.subject
+        name = row.case if row.benchmark in ("memory", "time") else row.subject
         if row.benchmark == "nodes":
             name = f"{row.subject}, {row.case.split(' of ')[0]}"
         lines.setdefault(name, []).append((at, row.median))

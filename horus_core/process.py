@@ -186,7 +186,7 @@ def precise_timers() -> None:
 
 
 _STATES = {
-    "R": "computes",
+    "R": "computes or waits for a core",
     "S": "sleeps",
     "D": "waits for a disk or a device",
     "T": "is stopped",

@@ -59,5 +59,5 @@ def _deaths(session: Session) -> Counter[str]:
         elif name == "signal":
             found[node] += detail["signal"] == "SIGKILL"
         elif name == "watchdog":
-            found[node] -= detail["process"] == "computes"
+            found[node] -= detail["process"].startswith("computes")
     return found

@@ -123,6 +123,10 @@ def test_the_memory_curve_has_a_limit_everywhere_and_a_ratio_to_the_longest() ->
     assert [row.median for row in rows] == [50, 90, 99]
     assert [row.ratio for row in rows] == [99 / 50, 99 / 90, None]
     assert [row.verdict for row in rows] == ["met", "met", "met"]
+    times = memory.times_of_tool("record", series)
+    assert [(row.benchmark, row.subject, row.median, row.ratio) for row in times] == [
+        ("time", f"{length} messages", 1.0, None) for length in (1, 2, 3)
+    ]
     assert memory.rows_of_tool("record", {"1 messages": Series([[400.1]], {"seconds": 1.0})})[0].verdict == "missed"
 
 
