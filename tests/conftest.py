@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import re
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,10 +25,33 @@ SHARED_MEMORY = Path("/dev/shm")
 PATIENCE = 5.0  # seconds for what is on its way out when the last test ends
 
 
+_OWN_SHM = ("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(SHARED_MEMORY))
+_CLONE_NEWNS = 0x00020000  # <sched.h>
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two files are tested at a time if each can have a /dev/shm of its own, for which it takes the right to mount.
+
+    Else one: a graph that starts removes what dead ones have left there, and some tests leave something to look at it.
+    """
+    may = (
+        subprocess.run(["unshare", "--mount", *_OWN_SHM], capture_output=True, check=False)
+        if shutil.which("unshare")
+        else None
+    )
+    return 2 if may is not None and may.returncode == 0 else 0
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C is tested in children: a shell that started the tests in the background has it ignored, and they inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config, "workerinput"):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(_CLONE_NEWNS):
+            raise OSError(ctypes.get_errno(), "no mounts of its own")
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        subprocess.run(_OWN_SHM, check=True)
 
 
 def shared_names() -> set[str]:
