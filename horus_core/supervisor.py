@@ -71,7 +71,7 @@ from horus_core.process import Child, exit_reason, pin, precise_timers, process_
 from horus_core.recording.blackbox import make_blackbox, remove_blackbox, save_blackbox, save_leftovers
 from horus_core.recording.child import RecorderChild
 from horus_core.recording.options import Recording
-from horus_core.recording.request import RecordingRequest
+from horus_core.recording.request import RecorderBoot, RecordingRequest
 from horus_core.runner import RunOptions
 from horus_core.runtime import RunningGraph, RunningLane, RunningNode, announce, withdraw
 from horus_core.shipping import dump, dump_callbacks, large_parts
@@ -256,13 +256,15 @@ class Supervisor:
         if self.plan.blackbox_mb and self.blackbox is None:
             self.blackbox = make_blackbox(self.memory.graph, self.plan.name)
             request.targets.append((self.blackbox, Recording(keep_mb=self.plan.blackbox_mb, reserve_mb=0)))
-        self._recorder = RecorderChild(
-            request.name,
-            lambda: request.boot(
-                list(sys.path), self.memory.graph, self._shipped[0], list(self.plan.placement.recorder), self.epoch_ns
-            ),
-            self._tell,
-            self.emit,
+        self._recorder = RecorderChild(request.name, self._boot_recorder, self._tell, self.emit)
+
+    def _boot_recorder(self) -> RecorderBoot:
+        """For each start of it; the next one may have long files to read before it looks into the lanes."""
+        self.control[H_RECORDER_LOOKED] = 0
+        request, placement = self.plan.recording, self.plan.placement
+        assert request is not None
+        return request.boot(
+            list(sys.path), self.memory.graph, self._shipped[0], list(placement.recorder), self.epoch_ns
         )
 
     @property
@@ -626,7 +628,7 @@ class Supervisor:
         now = time.monotonic_ns()
         looked = int(self.control[H_RECORDER_LOOKED])
         if self._recorder is not None and looked and self._recorder.end_if_stuck(now - max(looked, self._awake_since)):
-            self.control[H_RECORDER_LOOKED] = 0
+            self.control[H_RECORDER_LOOKED] = 0  # said once
         for position, worker in enumerate(self._workers):
             node, row = self.plan.graph.nodes[position], self.layout.node(position)
             if worker.kill_at is not None and worker.child is not None and time.monotonic() > worker.kill_at:
@@ -639,11 +641,8 @@ class Supervisor:
                 continue
             current, since = self._busy_since(position, now)
             if now - max(since, self._awake_since) > limit * 1e9:
-                tick, state = (
-                    int(self.control[H_RELEASED] if current == NEVER else current),
-                    process_state(worker.child.pid),
-                )
-                worker.stuck = True
+                tick = int(self.control[H_RELEASED] if current == NEVER else current)
+                state, worker.stuck = process_state(worker.child.pid), True
                 self.emit("watchdog", position, tick, limit=limit, process=state)
                 self._tell(
                     f"node {node.name!r} is stuck in tick {tick} for more than {limit:g} s (it {state}); killing it"
