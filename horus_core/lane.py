@@ -212,11 +212,13 @@ class LaneWriter(WriterCore):
         return False
 
     def _let_go(self, floor: int) -> None:
-        """Forgets messages below `floor`: at least the oldest, and some more so that this is rare.
+        """Forgets messages below `floor`: at least the oldest, and some more so that this is rare; about half of the lane, or
+        of what it has bytes for, stays for those who look on.
 
         Their entries become invalid before their bytes can be reused.
         """
-        stop = min(floor, max(self._tail + 1, min(self._tail + _FORGET, self.head - (self._mask + 1) // 2)))
+        kept = min(self._mask + 1, self.head - self._tail) // 2
+        stop = min(floor, max(self._tail + 1, min(self._tail + _FORGET, self.head - kept)))
         for sequence in range(self._tail, stop):
             self._words[8 + (sequence & self._mask) * 8] = 0
         fence()

@@ -253,6 +253,26 @@ def test_a_lane_that_everybody_reads_does_not_grow() -> None:
     assert line.lost == 0
 
 
+def test_room_is_made_for_many_messages_at_once_also_where_bytes_are_short_and_not_entries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line, calls, make_room = Line(capacity=4000), 0, LaneWriter._make_room
+    line.release(2)
+    reader = line.reader()
+
+    def counted(writer: LaneWriter, size: int) -> None:
+        nonlocal calls
+        calls += 1
+        make_room(writer, size)
+
+    monkeypatch.setattr(LaneWriter, "_make_room", counted)
+    for tick in range(40):
+        line.send(*[bytes(32)] * 1000)  # the first segment has bytes for 4,096 of them, and entries for 8,192
+        assert len(taken(reader, tick)) == 1000
+    assert line.control[line.row + L_GENERATION] == 0
+    assert calls < 40_000 / 50
+
+
 def test_no_room_for_a_larger_segment_is_an_error_when_the_payload_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line()
     reader = line.reader()
