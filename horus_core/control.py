@@ -8,7 +8,7 @@ a reader sees the old or the new value, never a mix. Signed, little-endian.
 
 from __future__ import annotations
 
-import platform
+import os
 from dataclasses import dataclass, field
 
 import posix_ipc
@@ -189,7 +189,7 @@ class Fence:
     """
 
     def __init__(self) -> None:
-        self._ordered = platform.machine() in ("x86_64", "AMD64", "i686")
+        self._ordered = os.uname().machine in ("x86_64", "AMD64", "i686")
         if not self._ordered:
             self._semaphore = posix_ipc.Semaphore(None, posix_ipc.O_CREX, initial_value=1)
             self._semaphore.unlink()

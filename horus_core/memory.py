@@ -13,7 +13,6 @@ import fcntl
 import mmap
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Protocol
 
@@ -78,7 +77,7 @@ class SharedMemory:
     @classmethod
     def new(cls) -> SharedMemory:
         """For a new graph; its id is free."""
-        return cls(secrets.token_hex(6))
+        return cls(os.urandom(6).hex())
 
     def _path(self, what: str) -> Path:
         return SHM / f"horus-{self.graph}-{what}"

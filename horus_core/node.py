@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
@@ -308,7 +308,7 @@ def checked_rate(what: str, rate: Any) -> float:
 
 def _checked_name(name: str | None) -> str:
     if name is None:
-        return f"node_{secrets.token_hex(4)}"
+        return f"node_{os.urandom(4).hex()}"
     if not isinstance(name, str) or not name.strip() or len(name) > 100 or not name.isprintable():
         raise InvalidValue("a node's name", repr(name)[:120], "1 to 100 printable characters")
     if name in ("external", "scheduler", "events"):

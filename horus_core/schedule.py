@@ -7,13 +7,18 @@ depends on the tick alone: a replay finds the same ticks.
 
 from __future__ import annotations
 
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
-_ROUNDING = Fraction(1, 10**12)
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+_ROUNDING = 10**12  # one over what a quotient may be off
 
 
 def exact(rate: float) -> Fraction:
     """The fraction a person means by `rate` in Hz: ``exact(0.1) == Fraction(1, 10)``, not the nearest double."""
+    from fractions import Fraction  # a node's process has no need of it
+
     return Fraction(repr(rate)) if isinstance(rate, float) else Fraction(rate)
 
 
@@ -27,7 +32,7 @@ def tick_count(duration: float, rate: float) -> int:
     """
     ticks = exact(duration) * exact(rate)
     near = round(ticks)
-    return near if abs(ticks - near) < _ROUNDING * max(near, 1) else -(-ticks // 1)
+    return near if abs(ticks - near) * _ROUNDING < max(near, 1) else -(-ticks // 1)
 
 
 class NodeSchedule:

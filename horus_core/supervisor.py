@@ -25,6 +25,7 @@ import msgspec
 
 from horus_core import memory as shm
 from horus_core import orders
+from horus_core.child import Child, exit_reason, process_state, read_available
 from horus_core.control import (
     ENDED,
     H_ANSWERED,
@@ -67,7 +68,7 @@ from horus_core.logs import GraphLogs
 from horus_core.memory import SharedMemory
 from horus_core.placement import Placement
 from horus_core.policy import ordinal
-from horus_core.process import Child, exit_reason, pin, precise_timers, process_state, read_available
+from horus_core.process import pin, precise_timers
 from horus_core.recording.blackbox import make_blackbox, remove_blackbox, save_blackbox, save_leftovers
 from horus_core.recording.child import RecorderChild
 from horus_core.recording.options import Recording

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from horus_core.child import Child, exit_reason
 from horus_core.errors import RecorderFailed
-from horus_core.process import Child, exit_reason
 from horus_core.recording.request import RecorderBoot
 
 STUCK_SECONDS = 10.0  # a busy machine may let it wait for its turn, but not for that long
