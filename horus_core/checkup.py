@@ -54,6 +54,7 @@ def checkup() -> list[Finding]:
     return [
         *_cores(granted["cores"], granted["usable_cores"], granted["isolated_cores"]),
         *control_group(),
+        _session_groups(),
         _real_time(granted["realtime_priority"]),
         _memory_lock(granted["memory_lock"]),
         _shared_memory(granted["shared_memory_bytes"]),
@@ -116,6 +117,16 @@ def control_group() -> list[Finding]:
         ),
         Finding(name="memory limit", value=f"{int(memory):,} bytes (cgroup)" if limited else "none"),
     ]
+
+
+def _session_groups() -> Finding:
+    """Autogroups share a core among sessions (setsid) instead of processes. Linux 6.18 was seen to leave all processes of one
+    session without a turn for up to a minute, while one of another session burned the core."""
+    on = _read("/proc/sys/kernel/sched_autogroup_enabled") == "1"
+    advice = "a program of another session that burns a core can starve a graph there: sysctl kernel.sched_autogroup_enabled=0"
+    return Finding(
+        name="session groups", value="on" if on else "off", grade="limited" if on else "ok", advice=advice if on else ""
+    )
 
 
 def _hot_path() -> Finding:

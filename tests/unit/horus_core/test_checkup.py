@@ -47,3 +47,15 @@ def test_a_group_below_the_root_counts_and_so_does_the_one_above_it(
     monkeypatch.setattr(control_group, "OWN_GROUP", tmp_path / "own")
     found = {each.name: each.value for each in checkup.control_group()}
     assert found == {"processor quota": "2 cores (cgroup)", "memory limit": "4,096 bytes (cgroup)"}
+
+
+@pytest.mark.parametrize(("text", "value", "grade"), [("1", "on", "limited"), ("0", "off", "ok"), ("", "off", "ok")])
+def test_a_scheduler_that_shares_cores_among_sessions_is_pointed_out(
+    monkeypatch: pytest.MonkeyPatch, text: str, value: str, grade: str
+) -> None:
+    monkeypatch.setattr(
+        checkup, "_read", lambda path: text if path == "/proc/sys/kernel/sched_autogroup_enabled" else ""
+    )
+    (found,) = [each for each in checkup.checkup() if each.name == "session groups"]
+    assert (found.value, found.grade) == (value, grade)
+    assert ("kernel.sched_autogroup_enabled=0" in found.advice) == (value == "on")
