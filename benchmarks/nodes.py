@@ -1,6 +1,7 @@
 """Ticks per second of graphs of 2 to 64 nodes, with HORUS's own placement: a chain, and one node that all others hear.
 
-The yardstick of a chain is a ring of as many processes in C, and one more for the coordinator, on one core.
+The yardsticks of a chain are a ring of as many processes in C, and one more for the coordinator, on one core; and the prototype
+(see ``lockstep``) with as many: what it costs when they are processes of Python.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks import native
+from benchmarks.lockstep import PROTOTYPE
 from benchmarks.options import Options
 from benchmarks.program import Measured, measure, runner
 from benchmarks.report import Row, rows_of
@@ -27,7 +29,10 @@ def run(options: Options) -> list[Row]:
                 "HORUS": partial(measure, runner("shape", "--shape", shape, "--nodes", count, "--ticks", ticks))
             }
             if shape == "chain":
-                participants["C semaphores"] = partial(_ring, count + 1, options.cores[0], ticks)
+                core = options.cores[0]
+                bare = runner("prototype", "--ticks", ticks, "--cores", f"{core},{core}", "--nodes", count)
+                participants["C semaphores"] = partial(_ring, count + 1, core, ticks)
+                participants[PROTOTYPE] = partial(measure, bare)
             series = alternate(participants, rounds)
             rows += rows_of("nodes", f"{shape} of {count}", "ticks/s", series, "higher")
     return rows

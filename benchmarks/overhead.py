@@ -1,7 +1,7 @@
 """What recording adds to a tick: the reference graph recorded, against the same not recorded.
 
 ``whole tick``  the time per tick of the graph as fast as it can, so everything: encoding, rows, hand-offs
-``controller``  the time that the controller's own tick takes, what ``get_node_stats`` calls p50
+``controller``  the time of the controller's own tick, on average (percentiles of ``get_node_stats`` have steps of a fifth)
 """
 
 from __future__ import annotations

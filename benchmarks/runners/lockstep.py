@@ -66,7 +66,7 @@ def main(ticks: int, on: str, recorded: bool, inline: bool) -> None:
     scheduler.run(duration=(ticks + 2 * CHUNK + 1) / 100)
     stamps = notes.read("stamps")[2:]
     facts: dict[str, Any] = {
-        name: scheduler.get_node_stats(name)["p50_tick_duration_ms"] * 1e3 for name in ("sensor", "controller")
+        name: scheduler.get_node_stats(name)["avg_tick_duration_ms"] * 1e3 for name in ("sensor", "controller")
     }
     report([CHUNK / (b - a) * 1e9 for a, b in pairwise(stamps)], busy_us=facts)
 

@@ -1,4 +1,4 @@
-"""The bare prototype: the reference graph's two processes and a coordinator, POSIX semaphores, msgpack, a mapped page.
+"""The bare prototype: the two processes of the reference graph, or a chain, POSIX semaphores, msgpack, mapped pages.
 
 No framework: no order to keep, no rows, no counters, nothing can be late, nothing is recorded, nobody looks after anybody.
 It is what a loop of processes in Python costs at the least, and so the yardstick of HORUS's lockstep.
@@ -19,7 +19,7 @@ import msgspec
 import posix_ipc
 
 from benchmarks import reference
-from benchmarks.runners import cores, report
+from benchmarks.runners import cores, report, shape
 from benchmarks.runners.lockstep import CHUNK
 
 _WORD = 8
@@ -57,13 +57,8 @@ def _process(
     os._exit(0)
 
 
-@click.command()
-@click.option("--ticks", default=20_000)
-@click.option("--cores", "on", default="")
-def main(ticks: int, on: str) -> None:
-    """Prints ticks/s, one sample per thousand ticks, without the first two thousand."""
-    first, second = (cores(on) * 2)[:2]
-    turns = [posix_ipc.Semaphore(None, posix_ipc.O_CREX) for _ in range(3)]
+def _reference() -> list[Callable[[], None]]:
+    """The work of the reference graph's two nodes."""
     reading, command = Slot(), Slot()
     encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
     state: dict[str, Any] = {"tick": 0, "integral": 0.0}
@@ -74,11 +69,39 @@ def main(ticks: int, on: str) -> None:
     def control() -> None:
         reference.control(state, decode(reading.get()), 0.01, lambda value: command.put(encode(value)))
 
-    total = ticks + 2 * CHUNK + 1
+    return [sense, control]
+
+
+def _chain(count: int) -> list[Callable[[], None]]:
+    """The work of a chain that hands a message on, as in ``shape``."""
+    slots = [Slot() for _ in range(count)]
+    encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
+    state = {"tick": 0}
+
+    def begin() -> None:
+        slots[0].put(encode({"x": 1.5, "tick": state["tick"]}))
+        state["tick"] += 1
+
+    def forward(before: Slot, after: Slot) -> Callable[[], None]:
+        return lambda: after.put(encode(decode(before.get())))
+
+    return [begin, *(forward(before, after) for before, after in pairwise(slots))]
+
+
+@click.command()
+@click.option("--ticks", default=20_000)
+@click.option("--cores", "on", default="")
+@click.option("--nodes", default=0, help="A chain of so many instead of the reference graph, with shorter samples.")
+def main(ticks: int, on: str, nodes: int) -> None:
+    """Prints ticks/s, one sample per thousand ticks (of a chain: per hundred), without the first two."""
+    work, chunk = (_chain(nodes), shape.CHUNK) if nodes else (_reference(), CHUNK)
+    first, second = (cores(on) * 2)[:2]
+    turns = [posix_ipc.Semaphore(None, posix_ipc.O_CREX) for _ in range(len(work) + 1)]
+    total = ticks + 2 * chunk + 1
     try:
         children = [
-            _process(first, turns[0], turns[1], total, sense),
-            _process(second, turns[1], turns[2], total, control),
+            _process(second if place else first, turns[place], turns[place + 1], total, each)
+            for place, each in enumerate(work)
         ]
     finally:
         for turn in turns:
@@ -88,13 +111,13 @@ def main(ticks: int, on: str) -> None:
     stamps = []
     for tick in range(total):
         turns[0].release()
-        turns[2].acquire()
-        if tick % CHUNK == 0:
+        turns[-1].acquire()
+        if tick % chunk == 0:
             stamps.append(time.monotonic_ns())
     for child in children:
         os.waitpid(child, 0)
     stamps = stamps[2:]
-    report([CHUNK / (b - a) * 1e9 for a, b in pairwise(stamps)])
+    report([chunk / (b - a) * 1e9 for a, b in pairwise(stamps)])
 
 
 if __name__ == "__main__":
