@@ -1,11 +1,14 @@
 """HORUS: a multi-process robotics runtime with record and replay.
 
-This package is the public API and nothing else: everything here comes from ``horus_core``.
+This package is the public API and nothing else: everything here comes from ``horus_core``. What runs a graph is imported when
+it is first asked for: the process of a node that only wants to know the time has no need of it.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
+import typing
 
 if not sys.platform.startswith("linux"):
     raise ImportError(f"HORUS runs on Linux only (x86-64 and aarch64), this is {sys.platform}")
@@ -40,8 +43,24 @@ from horus_core.errors import (
 from horus_core.node import Node, Pub, Sub
 from horus_core.policy import Restart
 from horus_core.recording.options import Recording
-from horus_core.scheduler import Interrupted, Scheduler, run
-from horus_core.topic import Topic
+
+if typing.TYPE_CHECKING:
+    from horus_core.scheduler import Interrupted, Scheduler, run
+    from horus_core.topic import Topic
+
+_LATER = dict.fromkeys(("Interrupted", "Scheduler", "run"), "horus_core.scheduler") | {"Topic": "horus_core.topic"}
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 __all__ = [
     "DuplicateNode",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -102,3 +104,10 @@ def test_the_facade_defines_no_class_and_no_function_of_its_own() -> None:
         and not value.__module__.startswith("horus_core.")
     }
     assert not wrong
+
+
+def test_a_node_that_wants_to_know_the_time_does_not_import_what_runs_a_graph() -> None:
+    code = "import horus, sys; horus.now; print(*(name for name in sys.modules if name.startswith('horus_core')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    assert "horus_core.clock" in done.stdout.split()
+    assert {"horus_core.scheduler", "horus_core.supervisor", "horus_core.topic"}.isdisjoint(done.stdout.split())
