@@ -137,7 +137,7 @@ class Scheduler:
         self._degraded: list[str] = []
         self._signal = 0
         self._thread: int | None = None  # that runs the graph
-        self._stop_asked = False  # of that thread, by another one
+        self._stop_asked = False  # of that thread, by another one or by a signal
         self._totals: dict[str, int] = {}
         self._counted: dict[str, int] = {}
         self._ran_seconds = 0.0
@@ -348,7 +348,7 @@ class Scheduler:
             try:
                 engine = self._ensure_engine(stepping=True)
                 self._advance(engine, ticks, paced)
-                done = not self._signal and not self._stop_asked
+                done = not self._stop_asked
             except StartStopped:
                 pass
             finally:
@@ -404,9 +404,13 @@ class Scheduler:
         if self._thread is None or (self._thread == threading.get_ident() and self._state != "running"):
             self._finish()
         else:
-            self._stop_asked = True
-            if self._engine is not None:
-                self._engine.stopping = True
+            self._ask_to_stop()
+
+    def _ask_to_stop(self) -> None:
+        """The run that is under way is to end, also if it has not got as far as an engine."""
+        self._stop_asked = True
+        if self._engine is not None:
+            self._engine.stopping = True
 
     def _finish(self) -> None:
         engine, self._engine = self._engine, None
@@ -495,8 +499,7 @@ class Scheduler:
         if self._signal and number == signal.SIGINT:  # the others often come twice: to the process and to its group
             raise KeyboardInterrupt
         self._signal = self._signal or number
-        if self._engine is not None:
-            self._engine.stopping = True
+        self._ask_to_stop()
 
     def _raise_if_interrupted(self) -> None:
         if self._signal:
