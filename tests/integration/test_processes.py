@@ -93,6 +93,9 @@ def test_a_core_that_is_not_there_is_a_degradation_not_a_failure() -> None:
     assert any("4711" in line and line.startswith("a: ") for line in scheduler.degradations())
 
 
+INTERRUPTS = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
 ENDLESS = """
 import os, sys, horus
 from horus import Node, Scheduler
@@ -112,7 +115,7 @@ MODE
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+@INTERRUPTS
 def test_an_interrupted_run_stops_in_order_and_keeps_its_recording(
     tmp_path: Path, recordings: Path, number: int, code: int
 ) -> None:
@@ -136,7 +139,8 @@ def test_an_interrupted_run_stops_in_order_and_keeps_its_recording(
     assert [tick for tick, _ in found] == [value["tick"] for _, value in found]
     last = int(re.findall(r"after tick (\d+)", err)[0])
     missed = {event.tick for event in events(files, "miss") if event.node == "sensor"}  # the machine may be busy
-    assert found[-1][0] == last or missed
+    assert len(found) > 20 or missed
+    assert found[-1][0] == last or any(tick >= found[-1][0] for tick in missed)
     assert 20 <= found[-1][0] <= last == events(files, "end")[0].tick
 
 
@@ -169,7 +173,7 @@ horus.run(Node(name="a", tick=lambda: None, init=init, rate=10), tick_rate=10, r
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+@INTERRUPTS
 def test_an_interrupt_before_all_nodes_are_ready_ends_it_with_one_line(
     tmp_path: Path, recordings: Path, number: int, code: int
 ) -> None:
