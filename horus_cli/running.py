@@ -199,7 +199,7 @@ def print_summary(summary: RunSummary) -> None:
         ],
     )
     if summary.late_releases:
-        print(f"{summary.late_releases} ticks were released more than a period late", flush=True)
+        print(f"ticks released more than a period late: {summary.late_releases}", flush=True)
     if summary.session:
         lost = f", {summary.recorded_lost} messages lost" if summary.recorded_lost else ""
         print(
