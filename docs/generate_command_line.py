@@ -43,19 +43,19 @@ def outputs() -> dict[str, Any]:
     """Per command, the type of what ``--json`` prints, where that is declared."""
     from horus_cli.record.replay import ReplayResult
     from horus_cli.running import RunSummary
-    from horus_core.checkup import Finding
-    from horus_core.inject import InjectionResult
-    from horus_core.observer import GraphView, NodeView, TopicView
-    from horus_core.preview import GraphPreview
-    from horus_core.recording.blackbox import Blackboxes
-    from horus_core.recording.clean import CleanReport
+    from horus_core.inspection.observer import GraphView, NodeView, TopicView
+    from horus_core.inspection.tap import Measure, Message
+    from horus_core.project.doctor import Finding
+    from horus_core.project.preview import GraphPreview
     from horus_core.recording.compare.result import Comparison
-    from horus_core.recording.edit import EditReport
     from horus_core.recording.export import ExportReport
-    from horus_core.recording.listing import Listing
-    from horus_core.recording.repair import RepairReport
-    from horus_core.recording.summary import SessionSummary
-    from horus_core.tap import Measure, Message
+    from horus_core.recording.keeping.blackbox import Blackboxes
+    from horus_core.recording.keeping.clean import CleanReport
+    from horus_core.recording.keeping.edit import EditReport
+    from horus_core.recording.keeping.listing import Listing
+    from horus_core.recording.keeping.repair import RepairReport
+    from horus_core.recording.reading.summary import SessionSummary
+    from horus_core.trials.inject import InjectionResult
     from horus_daemon.daemon_to_client import DaemonStatus, GraphInfo
 
     return {

@@ -13,7 +13,7 @@ import typing
 if not sys.platform.startswith("linux"):
     raise ImportError(f"HORUS runs on Linux only (x86-64 and aarch64), this is {sys.platform}")
 
-from horus_core.clock import budget_remaining, dt, elapsed, ms, now, restarted, rng_float, tick, timestamp_ns, us
+from horus_core.engine.clock import budget_remaining, dt, elapsed, ms, now, restarted, rng_float, tick, timestamp_ns, us
 from horus_core.errors import (
     DuplicateNode,
     EmptyGraph,
@@ -40,15 +40,17 @@ from horus_core.errors import (
     UnsendableValue,
     UnshippableCallable,
 )
-from horus_core.node import Node, Pub, Sub
-from horus_core.policy import Restart
-from horus_core.recording.options import Recording
+from horus_core.graph.node import Node, Pub, Sub
+from horus_core.graph.restart import Restart
+from horus_core.recording.writing.options import Recording
 
 if typing.TYPE_CHECKING:
-    from horus_core.scheduler import Interrupted, Scheduler, run
-    from horus_core.topic import Topic
+    from horus_core.inspection.topic import Topic
+    from horus_core.scheduler.scheduler import Interrupted, Scheduler, run
 
-_LATER = dict.fromkeys(("Interrupted", "Scheduler", "run"), "horus_core.scheduler") | {"Topic": "horus_core.topic"}
+_LATER = dict.fromkeys(("Interrupted", "Scheduler", "run"), "horus_core.scheduler.scheduler") | {
+    "Topic": "horus_core.inspection.topic"
+}
 
 
 def __getattr__(name: str) -> typing.Any:

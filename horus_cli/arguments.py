@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from horus_core.runtime import RunningGraph
+    from horus_core.inspection.running_graphs import RunningGraph
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,7 +33,7 @@ def positive(unit: str) -> Callable[[click.Context, click.Parameter, float | Non
 
 def complete_graphs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Names and ids of the graphs that run."""
-    from horus_core.runtime import running_graphs
+    from horus_core.inspection.running_graphs import running_graphs
 
     return _beginning(incomplete, (name for graph in running_graphs() for name in (graph.name, graph.id)))
 
@@ -50,7 +50,7 @@ def complete_topics(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 def complete_logged(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Nodes that run or have logged."""
-    from horus_core.logs import all_folders, logged_nodes
+    from horus_core.execution.logs import all_folders, logged_nodes
 
     logged = (name for folder in all_folders() for name in logged_nodes(folder))
     return _beginning(incomplete, (*complete_nodes(ctx, param, incomplete), *logged))
@@ -58,13 +58,13 @@ def complete_logged(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 def complete_sessions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Recorded sessions."""
-    from horus_core.recording.sessions import session_names
+    from horus_core.recording.keeping.sessions import session_names
 
     return _beginning(incomplete, session_names())
 
 
 def _graphs(ctx: click.Context) -> list[RunningGraph]:
-    from horus_core.runtime import running_graphs
+    from horus_core.inspection.running_graphs import running_graphs
 
     chosen = ctx.params.get("graph")
     return [graph for graph in running_graphs() if chosen in (None, graph.name, graph.id)]

@@ -12,7 +12,7 @@ import msgspec
 
 from horus_cli import show
 from horus_cli.live import LiveLine
-from horus_core.scheduler import Scheduler
+from horus_core.scheduler.scheduler import Scheduler
 
 _RATE_SECONDS = 1.0  # of the rate in the live line
 

@@ -14,10 +14,10 @@ import zmq
 
 from horus_daemon.daemon_to_client import Refused
 from horus_daemon.events import DaemonEvent, Event, subject
+from horus_daemon.graph_states import Surroundings
 from horus_daemon.journal import log, read_by_journal, start_log
 from horus_daemon.machine import machine_is_stopping
 from horus_daemon.notify import Notifier
-from horus_daemon.owned import Surroundings
 from horus_daemon.places import Places
 from horus_daemon.service import STOP_ALL_SECONDS, Service
 from horus_daemon.sockets import Lock, Sockets

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from horus_daemon.daemon_to_client import NodeState
+from horus_daemon.event_history import Recent
 from horus_daemon.events import Event, LogLine, Missed, NodeEvent
 from horus_daemon.journal import log
 from horus_daemon.observer import Observer, find_observer
-from horus_daemon.recent import Recent
 from horus_daemon.tail import Tail, node_of
 
 _EAGER_SECONDS, _SLOW_LOOK_SECONDS = 10.0, 0.5

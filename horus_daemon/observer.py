@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from horus_core.control import ENDED, H_MAGIC, H_RELEASED, H_STATE, H_VERSION, MAGIC, VERSION
-from horus_core.counters import node_counters
 from horus_core.errors import NotRunning
-from horus_core.lane import LaneReader
-from horus_core.runtime import RunningGraph, running_graphs
-from horus_core.topic import Attachment
+from horus_core.inspection.counters import node_counters
+from horus_core.inspection.running_graphs import RunningGraph, running_graphs
+from horus_core.inspection.topic import Attachment
+from horus_core.memory.control import ENDED, H_MAGIC, H_RELEASED, H_STATE, H_VERSION, MAGIC, VERSION
+from horus_core.memory.lane import LaneReader
 from horus_daemon.daemon_to_client import NodeState, PastEvent
 
 _ALL_TICKS = 1 << 61

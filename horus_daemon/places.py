@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from horus_core.runtime import runtime_folder
+from horus_core.inspection.running_graphs import runtime_folder
 from horus_daemon.errors import UnsafeFolder
 
 _SOCKET_PATH_MOST = 107  # bytes, of an AF_UNIX address

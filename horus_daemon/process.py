@@ -24,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from horus_core.child import exit_reason
+from horus_core.processes.child import exit_reason
 from horus_daemon.client_to_daemon import GraphSpec
 from horus_daemon.daemon_to_client import Ended
 

@@ -13,8 +13,8 @@ from horus_core.errors import HorusError
 from horus_daemon.client_to_daemon import Down, List, Request, Restart, Shutdown, Status, Up
 from horus_daemon.daemon_to_client import Answer, DaemonStatus, Done, Graphs, Refused
 from horus_daemon.errors import UnknownGraph
+from horus_daemon.graph_states import OwnedGraph, Surroundings
 from horus_daemon.journal import log
-from horus_daemon.owned import OwnedGraph, Surroundings
 from horus_daemon.places import Places
 from horus_daemon.process import GraphFiles
 from horus_daemon.specs import check_spec

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from horus_core.errors import InvalidValue
-from horus_core.project import MANIFEST, read_project
-from horus_core.recording.sessions import check_name
+from horus_core.project.manifest import MANIFEST, read_project
+from horus_core.recording.keeping.sessions import check_name
 from horus_daemon.client_to_daemon import GraphSpec
 
 _TAKEN_ALONG = ("HORUS_", "PYTHON")  # variables that a graph gets from who brings it up

@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path
 
 from horus_core.errors import HorusError
-from horus_core.recording.file import RecordingFile
+from horus_core.recording.reading.file import RecordingFile
 from tests.recordings import Message, Recording
 
 SLOWEST_SECONDS = 5.0

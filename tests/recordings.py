@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from horus_core.recording.format import (
+from horus_core.messages.encoding import Encoder
+from horus_core.recording.format.schemas import (
     FORMAT,
     STATUSES,
     GraphRecord,
@@ -20,9 +21,8 @@ from horus_core.recording.format import (
     NodeRecord,
     TopicRecord,
 )
-from horus_core.recording.reader import Session
-from horus_core.recording.writer import FileWriter, event_batch, message_batch, tick_batch
-from horus_core.values import Encoder
+from horus_core.recording.reading.reader import Session
+from horus_core.recording.writing.writer import FileWriter, event_batch, message_batch, tick_batch
 
 EPOCH = 1_700_000_000_000_000_000
 

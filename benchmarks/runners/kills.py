@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from benchmarks.runners import report
-from horus_core.prove import RATE, prove
+from horus_core.trials.prove import RATE, prove
 
 
 @click.command()

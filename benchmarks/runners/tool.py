@@ -64,7 +64,7 @@ def _record(session: str, messages: int, shift: float) -> float:
 
 def _export(session: str, folder: Path, messages: int) -> float:
     from horus_core.recording.export import export
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.sessions import find_session
 
     target = folder / "export.parquet"
     start = time.perf_counter()
@@ -77,7 +77,7 @@ def _export(session: str, folder: Path, messages: int) -> float:
 
 def _diff(session: str, other: str, shift: float) -> float:
     from horus_core.recording.compare import compare
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.sessions import find_session
 
     start = time.perf_counter()
     found = compare(find_session(session), find_session(other))
@@ -87,7 +87,7 @@ def _diff(session: str, other: str, shift: float) -> float:
 
 
 def _list(session: str) -> float:
-    from horus_core.recording.listing import list_sessions
+    from horus_core.recording.keeping.listing import list_sessions
 
     start = time.perf_counter()
     found = list_sessions()
@@ -97,8 +97,8 @@ def _list(session: str) -> float:
 
 
 def _info(session: str, messages: int) -> float:
-    from horus_core.recording.sessions import find_session
-    from horus_core.recording.summary import summarize
+    from horus_core.recording.keeping.sessions import find_session
+    from horus_core.recording.reading.summary import summarize
 
     start = time.perf_counter()
     found = summarize(find_session(session))

@@ -15,11 +15,11 @@ from typing import Any
 import click
 
 from benchmarks.runners import cores, report
-from horus_core.control import Layout, create_control, open_control
-from horus_core.graph import Graph, NodeSpec, TopicSpec, build_graph
-from horus_core.memory import SharedMemory
-from horus_core.node import adopt_node
-from horus_core.runner import NodeRunner, RunOptions
+from horus_core.engine.runner import NodeRunner, RunOptions
+from horus_core.graph.node import adopt_node
+from horus_core.graph.spec import Graph, NodeSpec, TopicSpec, build_graph
+from horus_core.memory.control import Layout, create_control, open_control
+from horus_core.memory.shared import SharedMemory
 
 SMALL = {"x": 1.5, "y": -2.0, "theta": 0.25, "seq": 0}
 

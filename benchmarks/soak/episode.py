@@ -16,8 +16,8 @@ from benchmarks.soak.judge import judge
 from benchmarks.soak.outcome import Outcome
 from benchmarks.soak.watched import RECORDER, SUPERVISOR, NotSo, Watched, alive, names_of, wait
 from horus_core.errors import HorusError
-from horus_core.memory import sweep
-from horus_core.recording.sessions import recordings_folder
+from horus_core.memory.shared import sweep
+from horus_core.recording.keeping.sessions import recordings_folder
 
 _DESCRIPTORS_OF_A_NODE = 3  # that its supervisor has open: output, reports, and the process itself
 _SIGNALS = {-int(signal.SIGKILL), -int(signal.SIGSEGV)}

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from horus_core.recording.reader import Session
+from horus_core.recording.reading.reader import Session
 
 
 def judge(folder: Path, whole: bool, crashes: dict[str, int] | None) -> tuple[int, list[str]]:

@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 
 from benchmarks.soak.graph import POLICIES
-from horus_core.control import H_RELEASED
-from horus_core.counters import node_counters
-from horus_core.runtime import running_graphs
-from horus_core.topic import Attachment
+from horus_core.inspection.counters import node_counters
+from horus_core.inspection.running_graphs import running_graphs
+from horus_core.inspection.topic import Attachment
+from horus_core.memory.control import H_RELEASED
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds for anything to get into the state that it must be in, on a machine that has other work

@@ -12,7 +12,7 @@ from horus_cli.arguments import json_option
 @json_option()
 def command(as_json: bool) -> None:
     """List the flight recorders in shared memory, and the sessions that were saved of earlier ones."""
-    from horus_core.recording.blackbox import describe_blackboxes
+    from horus_core.recording.keeping.blackbox import describe_blackboxes
 
     found = describe_blackboxes()
     if as_json:

@@ -17,7 +17,7 @@ def command(graph: str | None, name: str | None, as_json: bool) -> None:
 
     Without GRAPH, the only one there is. A graph that was killed counts too.
     """
-    from horus_core.recording.blackbox import save_blackbox_of
+    from horus_core.recording.keeping.blackbox import save_blackbox_of
 
     folder = save_blackbox_of(graph, name)
     if as_json:

@@ -17,7 +17,7 @@ _USUAL = ("start", "ready", "end")
 @json_option()
 def command(session: str, anomalies: bool, as_json: bool) -> None:
     """List the events of SESSION, a saved flight recorder or any recording, the oldest first."""
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.sessions import find_session
 
     found = find_session(session)
     events = [event for event in found.events() if not anomalies or event["event"] not in _USUAL]

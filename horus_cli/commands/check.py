@@ -14,8 +14,8 @@ from horus_cli.arguments import json_option
 from horus_cli.script import ScriptCommand, ending, script_arguments
 
 if TYPE_CHECKING:
-    from horus_core.preview import GraphPreview, NodePreview
-    from horus_core.project import Project
+    from horus_core.project.manifest import Project
+    from horus_core.project.preview import GraphPreview, NodePreview
 
 _LAGS = {0: "", 1: ", a tick later", -1: ", when it is done"}
 
@@ -31,9 +31,9 @@ def command(ctx: click.Context, script: str | None, as_json: bool) -> int:
     order in which they run, with the core that they would be placed on, when their outputs are due, and who hears whom.
     What stands behind -- is for the script.
     """
-    from horus_core.launch import Launch, capture_graph
-    from horus_core.preview import preview
-    from horus_core.project import read_project, unknown_node
+    from horus_core.project.manifest import read_project, unknown_node
+    from horus_core.project.preview import preview
+    from horus_core.scheduler.launch import Launch, capture_graph
 
     project = read_project(script or ".") if script is None or Path(script).is_dir() else None
     path = project.script if project else Path(str(script))

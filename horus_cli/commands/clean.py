@@ -17,7 +17,7 @@ def command(shm: bool, as_json: bool) -> None:
     A graph removes all of its own when it ends; one that was killed together with its recorder cannot. The next graph that
     starts does the same as this command. For recordings there is 'horus record clean'.
     """
-    from horus_core.memory import sweep
+    from horus_core.memory.shared import sweep
 
     if not shm:
         raise click.UsageError("say what to clean: --shm (for recordings there is 'horus record clean')")

@@ -18,7 +18,7 @@ def command(as_json: bool) -> int:
     What works less well than it could is marked with !, what keeps graphs from running with X, with a line of advice each.
     The exit code is 1 if anything is marked with X.
     """
-    from horus_core.checkup import checkup
+    from horus_core.project.doctor import checkup
 
     findings = checkup()
     if as_json:

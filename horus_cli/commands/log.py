@@ -50,12 +50,12 @@ def _of_the_daemon(name: str) -> Path | None:
 
 def _show(node: str, follow: bool, lines: int | None, session: str | None, graph: str | None) -> None:
     """Shows the log of a node."""
-    from horus_core.logs import find_log, last_lines
-    from horus_core.logs import follow as followed
-    from horus_core.observer import Observer
-    from horus_core.recording.sessions import find_session
-    from horus_core.runtime import running_graphs
-    from horus_core.topic import find_graph
+    from horus_core.execution.logs import find_log, last_lines
+    from horus_core.execution.logs import follow as followed
+    from horus_core.inspection.observer import Observer
+    from horus_core.inspection.running_graphs import running_graphs
+    from horus_core.inspection.topic import find_graph
+    from horus_core.recording.keeping.sessions import find_session
 
     if session is not None:
         path, goes_on = find_log(node, find_session(session).folder / "logs"), None

@@ -18,7 +18,7 @@ def command(name: str, as_json: bool) -> None:
 
     It runs, records and tests at once: 'horus run', 'horus run --record first', 'python -m pytest'.
     """
-    from horus_core.scaffold import make_project
+    from horus_core.project.scaffold import make_project
 
     files = make_project(Path(name))
     if as_json:

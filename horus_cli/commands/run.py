@@ -15,7 +15,7 @@ from horus_cli.arguments import duration_option, json_option, positive
 from horus_cli.script import ScriptCommand, ending, script_arguments
 
 if TYPE_CHECKING:
-    from horus_core.project import Project
+    from horus_core.project.manifest import Project
 
 
 @click.command("run", cls=ScriptCommand)
@@ -51,7 +51,7 @@ def command(
     Exit codes: 0; 1 if a node or the script failed; 2 for misuse; 130 after Ctrl-C.
     """
     from horus_cli.running import RunView
-    from horus_core.launch import Launch, run_script
+    from horus_core.scheduler.launch import Launch, run_script
 
     if detach:
         if inline or as_json:
@@ -108,7 +108,7 @@ class _Wanted:
     def of(cls, script: str | None, record: str | None) -> _Wanted:
         if script is not None and not Path(script).is_dir():
             return cls(Path(script), _filled_in(record))
-        from horus_core.project import read_project, session_of
+        from horus_core.project.manifest import read_project, session_of
 
         project = read_project(script or ".")
         return cls(
@@ -118,7 +118,7 @@ class _Wanted:
     def explained(self, problem: BaseException) -> BaseException:
         """`problem`, or what is wrong in the project that it comes from."""
         from horus_core.errors import UnknownNode
-        from horus_core.project import unknown_node
+        from horus_core.project.manifest import unknown_node
 
         if self.project is not None and isinstance(problem, UnknownNode) and problem.args[1] in self.project.nodes:
             return unknown_node(self.project, problem)
@@ -154,7 +154,7 @@ def _detach(
 
 
 def _filled_in(name: str | None) -> str | None:
-    from horus_core.recording.sessions import check_name
+    from horus_core.recording.keeping.sessions import check_name
 
     return None if name is None else check_name(name)
 
@@ -162,7 +162,7 @@ def _filled_in(name: str | None) -> str | None:
 def _refuse_taken(name: str | None, overwrite: bool) -> None:
     """A name that is taken is refused before the script begins."""
     from horus_core.errors import RecordingExists
-    from horus_core.recording.sessions import recordings_folder
+    from horus_core.recording.keeping.sessions import recordings_folder
 
     if name is not None and not overwrite and (recordings_folder() / name).exists():
         raise click.UsageError(f"{RecordingExists(name)}; --overwrite replaces it")

@@ -16,7 +16,7 @@ from horus_cli.arguments import graph_option, json_option, positive
 from horus_cli.keys import can_read_keys, single_keys
 
 if TYPE_CHECKING:
-    from horus_core.observer import GraphView, Observer
+    from horus_core.inspection.observer import GraphView, Observer
 
 _NODES = (
     "node",
@@ -55,8 +55,8 @@ def command(graph: str | None, once: bool, interval: float, as_json: bool) -> No
 
     Rates and the processor's share are those of the last interval, busy times those since the start.
     """
-    from horus_core.observer import Observer
-    from horus_core.topic import find_graph
+    from horus_core.inspection.observer import Observer
+    from horus_core.inspection.topic import find_graph
 
     observer = Observer(find_graph(graph))
     observer.look()

@@ -14,8 +14,8 @@ from horus_cli.arguments import graph_option, json_option, node_argument
 @json_option()
 def command(node: str, graph: str | None, as_json: bool) -> None:
     """Say all about NODE of a running graph."""
-    from horus_core.observer import Observer
-    from horus_core.topic import find_graph
+    from horus_core.inspection.observer import Observer
+    from horus_core.inspection.topic import find_graph
 
     found = Observer(find_graph(graph)).node(node)
     if as_json:

@@ -13,8 +13,8 @@ from horus_cli.arguments import graph_option, json_option
 @json_option()
 def command(graph: str | None, as_json: bool) -> None:
     """List the nodes of a running graph in its order: process, core, rate held, busy time, misses, restarts."""
-    from horus_core.observer import Observer
-    from horus_core.topic import find_graph
+    from horus_core.inspection.observer import Observer
+    from horus_core.inspection.topic import find_graph
 
     nodes = Observer(find_graph(graph)).look().nodes
     if as_json:

@@ -16,8 +16,8 @@ def command(node: str, graph: str | None) -> None:
     Its init runs again, its shutdown does not; nothing that it kept in node.state is left. The command returns when the node
     is ready.
     """
-    from horus_core.intervene import restart_node
-    from horus_core.topic import find_graph
+    from horus_core.inspection.intervene import restart_node
+    from horus_core.inspection.topic import find_graph
 
     before, after = restart_node(find_graph(graph), node)
     click.echo(f"{node} is started again (process {before} before, {after} now)")

@@ -15,8 +15,8 @@ def command(node: str, graph: str | None) -> None:
 
     A node that has not ended after 3 seconds is killed. 'horus node restart' brings it back.
     """
-    from horus_core.intervene import stop_node
-    from horus_core.topic import find_graph
+    from horus_core.inspection.intervene import stop_node
+    from horus_core.inspection.topic import find_graph
 
     process = stop_node(find_graph(graph), node)
     click.echo(f"{node} is stopped (it was process {process})")

@@ -13,7 +13,7 @@ from horus_cli.record.differences import count
 from horus_cli.record.options import yes_option
 
 if TYPE_CHECKING:
-    from horus_core.recording.clean import CleanReport
+    from horus_core.recording.keeping.clean import CleanReport
 
 
 @click.command("clean")
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @json_option()
 def command(max_age_days: float | None, max_size: float | None, dry_run: bool, yes: bool, as_json: bool) -> int:
     """Delete old sessions. Asks first; those that are being recorded are never touched."""
-    from horus_core.recording.clean import clean
+    from horus_core.recording.keeping.clean import clean
 
     if max_age_days is None and max_size is None:
         raise click.UsageError("give --max-age-days, --max-size or both")

@@ -17,8 +17,8 @@ from horus_cli.record.options import session_argument, yes_option
 @json_option()
 def command(sessions: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Delete SESSIONS for good. Asks first; one that is being recorded is never touched."""
-    from horus_core.recording.listing import deletable_size
-    from horus_core.recording.sessions import delete_session
+    from horus_core.recording.keeping.listing import deletable_size
+    from horus_core.recording.keeping.sessions import delete_session
 
     names = list(dict.fromkeys(sessions))
     size = sum(deletable_size(name) for name in names)

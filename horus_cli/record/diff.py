@@ -64,7 +64,7 @@ def command(
     """
     from horus_cli.record import differences
     from horus_core.recording.compare import compare
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.sessions import find_session
 
     one, other = find_session(a), find_session(b)
     found = compare(one, other, nodes, topics, tolerance, ignore, limit, start_tick, stop_tick)

@@ -9,7 +9,7 @@ import click
 from horus_cli import show
 
 if TYPE_CHECKING:
-    from horus_core.recording.edit import EditReport
+    from horus_core.recording.keeping.edit import EditReport
 
 
 def show_edit(report: EditReport) -> None:

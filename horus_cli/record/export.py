@@ -44,7 +44,7 @@ def command(
     Nested names are joined with dots, arrays become lists. pandas, polars and duckdb read all four formats.
     """
     from horus_core.recording.export import export
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.sessions import find_session
 
     report = export(find_session(session), output, format_, nodes, topics, start_tick, stop_tick, wide)
     for line in report.damage:

@@ -11,7 +11,7 @@ from horus_cli.arguments import json_option
 from horus_cli.record.options import session_argument
 
 if TYPE_CHECKING:
-    from horus_core.recording.summary import SessionSummary
+    from horus_core.recording.reading.summary import SessionSummary
 
 _MOST_LINES = 20
 
@@ -21,8 +21,8 @@ _MOST_LINES = 20
 @json_option()
 def command(session: str, as_json: bool) -> None:
     """Say what SESSION holds: graph, nodes, topics, ticks, what happened and what is missing."""
-    from horus_core.recording.sessions import find_session
-    from horus_core.recording.summary import summarize
+    from horus_core.recording.keeping.sessions import find_session
+    from horus_core.recording.reading.summary import summarize
 
     found = summarize(find_session(session))
     if as_json:

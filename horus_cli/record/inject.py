@@ -21,7 +21,7 @@ from horus_cli.record.options import (
 from horus_cli.script import ScriptCommand, script_arguments
 
 if TYPE_CHECKING:
-    from horus_core.inject import InjectionResult
+    from horus_core.trials.inject import InjectionResult
 
 
 @click.command("inject", cls=ScriptCommand)
@@ -65,9 +65,9 @@ def command(
         raise click.UsageError("give either --nodes (what is replayed) or --all-but (what runs live)")
     from horus_cli.record.player import Player
     from horus_cli.record.replay import remark
-    from horus_core.inject import prepare
-    from horus_core.recording.sessions import find_session
-    from horus_core.replay import check_range
+    from horus_core.recording.keeping.sessions import find_session
+    from horus_core.replay.source import check_range
+    from horus_core.trials.inject import prepare
 
     found = find_session(session)
     first, last = check_range(found, start_tick, stop_tick)

@@ -16,7 +16,7 @@ def command(long: bool, as_json: bool) -> None:
 
     STATE is complete, running (being recorded now) or recovered (its recorder was killed; it reads up to there).
     """
-    from horus_core.recording.listing import list_sessions
+    from horus_core.recording.keeping.listing import list_sessions
 
     found = list_sessions(count_messages=long)
     if as_json:

@@ -20,8 +20,8 @@ def command(a: str, b: str, new: str, as_json: bool) -> None:
 
     The two must have the same tick rate and no node in common. Script, seed and clock are those of A.
     """
-    from horus_core.recording.edit import merge
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.edit import merge
+    from horus_core.recording.keeping.sessions import find_session
 
     report = merge(find_session(a), find_session(b), new)
     if as_json:

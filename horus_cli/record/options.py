@@ -11,7 +11,7 @@ from horus_cli.arguments import complete_sessions, value_of
 from horus_core.errors import HorusError, InvalidValue, UnknownNode, UnknownTopic
 
 if TYPE_CHECKING:
-    from horus_core.recording.reader import Session
+    from horus_core.recording.reading.reader import Session
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -63,7 +63,7 @@ def completer(kind: str) -> Completer:
 
 def _sessions_of(ctx: click.Context) -> list[Session]:
     """The sessions among what is on the line already."""
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.sessions import find_session
 
     named = list(ctx.args)  # where an option still lacks its value, arguments have not been taken from here
     for value in ctx.params.values():
@@ -108,7 +108,7 @@ def record_options(what: str) -> Callable[[Command], Command]:
 
 def _checked_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is not None and not ctx.resilient_parsing:
-        from horus_core.recording.sessions import check_name
+        from horus_core.recording.keeping.sessions import check_name
 
         check_name(value)
     return value

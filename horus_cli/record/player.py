@@ -19,8 +19,8 @@ import click
 from horus_cli import show
 from horus_cli.keys import Keys, can_read_keys, single_keys
 from horus_cli.live import LiveLine
-from horus_core.recording.playback import Sent
-from horus_core.scheduler import Scheduler
+from horus_core.replay.playback import Sent
+from horus_core.scheduler.scheduler import Scheduler
 
 SPEEDS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 0.0)  # 0: as fast as possible
 _POLL_SECONDS = 0.05

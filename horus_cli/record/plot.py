@@ -13,7 +13,7 @@ from horus_cli.arguments import complete_sessions
 from horus_cli.record.options import completer, range_options, session_argument
 
 if TYPE_CHECKING:
-    from horus_core.recording.series import Drawing, Series
+    from horus_core.recording.export.series import Drawing, Series
 
 _PICTURES = (".png", ".svg", ".pdf", ".html")
 _HTML = '<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n{picture}\n'
@@ -43,8 +43,8 @@ def command(
     """
     if output is not None and Path(output).suffix.lower() not in _PICTURES:
         raise click.UsageError(f"{output!r} is none of {', '.join(_PICTURES)}")
-    from horus_core.recording.series import drawing
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.export.series import drawing
+    from horus_core.recording.keeping.sessions import find_session
 
     found = drawing(
         find_session(session), fields, None if other is None else find_session(other), start_tick, stop_tick

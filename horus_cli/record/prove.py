@@ -10,7 +10,7 @@ from horus_cli import show
 from horus_cli.arguments import json_option
 
 if TYPE_CHECKING:
-    from horus_core.prove import Proof, Round
+    from horus_core.trials.prove import Proof, Round
 
 
 @click.command("prove")
@@ -23,7 +23,7 @@ def command(kills: int, seed: int | None, as_json: bool) -> None:
     Records a busy graph, kills a node, the recorder, the supervisor or all of them at a random moment, and opens the session,
     as often as asked. Exit code 1 if a promise was broken. docs/durability.md says what is promised.
     """
-    from horus_core.prove import prove
+    from horus_core.trials.prove import prove
 
     proof = prove(kills, seed, None if as_json else _show_round)
     if as_json:

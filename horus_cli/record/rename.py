@@ -15,8 +15,8 @@ from horus_cli.record.options import session_argument
 @json_option()
 def command(session: str, new: str, as_json: bool) -> None:
     """Give SESSION the name NEW."""
-    from horus_core.recording.edit import rename
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.edit import rename
+    from horus_core.recording.keeping.sessions import find_session
 
     found = find_session(session)
     folder = rename(found, new)

@@ -12,7 +12,7 @@ from horus_cli.record.differences import count
 from horus_cli.record.options import session_argument
 
 if TYPE_CHECKING:
-    from horus_core.recording.repair import FileRepair, RepairReport
+    from horus_core.recording.keeping.repair import FileRepair, RepairReport
 
 
 @click.command("repair")
@@ -23,8 +23,8 @@ def command(session: str, as_json: bool) -> None:
 
     Every batch that reads is kept. Bytes that do not read go to the folder "damaged" in the session.
     """
-    from horus_core.recording.repair import repair
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.repair import repair
+    from horus_core.recording.keeping.sessions import find_session
 
     report = repair(find_session(session))
     if as_json:

@@ -22,8 +22,8 @@ from horus_cli.record.options import (
 )
 
 if TYPE_CHECKING:
-    from horus_core.recording.playback import Sent
-    from horus_core.recording.reader import Session
+    from horus_core.recording.reading.reader import Session
+    from horus_core.replay.playback import Sent
 
 
 class ReplayResult(msgspec.Struct, frozen=True):
@@ -66,10 +66,10 @@ def command(
     the topics of a replay as they see those of any graph: horus topic echo, horus.Topic(...).
     """
     from horus_cli.record.player import Player
-    from horus_core.launch import Launch, launched
-    from horus_core.recording.sessions import find_session
-    from horus_core.replay import check_range
-    from horus_core.scheduler import Scheduler
+    from horus_core.recording.keeping.sessions import find_session
+    from horus_core.replay.source import check_range
+    from horus_core.scheduler.launch import Launch, launched
+    from horus_core.scheduler.scheduler import Scheduler
 
     found = find_session(session)
     scheduler = Scheduler.replay_from(found.folder, name=found.name)
@@ -91,7 +91,7 @@ def command(
     remark(found, last)
     values = None
     if echo:
-        from horus_core.recording.playback import playback
+        from horus_core.replay.playback import playback
 
         values = rounds(lambda: playback(found, echo, first, last, [], replaced), last - first + 1 if loop else None)
     player = Player(found.name, first, found.graph.tick_rate, 1.0 if speed is None else speed, values, quiet=as_json)

@@ -17,8 +17,8 @@ from horus_cli.record.options import range_options, session_argument
 @json_option()
 def command(session: str, new: str, start_tick: int | None, stop_tick: int | None, as_json: bool) -> None:
     """Make session NEW of a range of SESSION's ticks, with its logs and script. SESSION stays as it is."""
-    from horus_core.recording.edit import trim
-    from horus_core.recording.sessions import find_session
+    from horus_core.recording.keeping.edit import trim
+    from horus_core.recording.keeping.sessions import find_session
 
     if start_tick is None and stop_tick is None:
         raise click.UsageError("give --start-tick, --stop-tick or both")

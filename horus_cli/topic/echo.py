@@ -24,8 +24,8 @@ def command(
     """
     from msgspec.structs import replace
 
-    from horus_core.tap import Tap
-    from horus_core.topic import find_graph
+    from horus_core.inspection.tap import Tap
+    from horus_core.inspection.topic import find_graph
 
     tap = Tap(find_graph(graph), topic, latest)
     left = count

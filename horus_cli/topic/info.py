@@ -14,8 +14,8 @@ from horus_cli.arguments import graph_option, json_option, topic_argument
 @json_option()
 def command(topic: str, graph: str | None, as_json: bool) -> None:
     """Say who publishes and who subscribes to TOPIC, its type, and what has gone over it."""
-    from horus_core.observer import Observer
-    from horus_core.topic import find_graph
+    from horus_core.inspection.observer import Observer
+    from horus_core.inspection.topic import find_graph
 
     found = Observer(find_graph(graph)).topic(topic)
     if as_json:

@@ -13,8 +13,8 @@ from horus_cli.arguments import graph_option, json_option
 @json_option()
 def command(graph: str | None, as_json: bool) -> None:
     """List the topics of a running graph: types, who publishes, who subscribes, messages so far, and their rate."""
-    from horus_core.observer import Observer
-    from horus_core.topic import find_graph
+    from horus_core.inspection.observer import Observer
+    from horus_core.inspection.topic import find_graph
 
     topics = Observer(find_graph(graph)).look().topics
     if as_json:

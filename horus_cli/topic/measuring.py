@@ -10,15 +10,15 @@ from horus_cli import show
 from horus_cli.arguments import while_alive
 
 if TYPE_CHECKING:
-    from horus_core.tap import Measure
+    from horus_core.inspection.tap import Measure
 
 _EVERY_SECONDS = 1.0
 
 
 def measures(topic: str, graph: str | None, window: float, duration: float | None, as_json: bool) -> Iterator[Measure]:
     """A measure of the last `window` seconds, each second; with `as_json` none, but the last is printed as JSON."""
-    from horus_core.tap import Flow, Tap
-    from horus_core.topic import find_graph
+    from horus_core.inspection.tap import Flow, Tap
+    from horus_core.inspection.topic import find_graph
 
     tap, flow = Tap(find_graph(graph), topic), Flow(window)
     due = time.monotonic() + _EVERY_SECONDS

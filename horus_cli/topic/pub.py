@@ -23,8 +23,8 @@ def command(topic: str, value: str, graph: str | None, count: int | None, rate: 
     All nodes see it from the next tick on, and it is recorded as sent by the node "external".
     """
     from horus_core.errors import InvalidValue
-    from horus_core.observer import Observer
-    from horus_core.topic import Topic, find_graph
+    from horus_core.inspection.observer import Observer
+    from horus_core.inspection.topic import Topic, find_graph
 
     message = value_of(value)
     found = find_graph(graph)

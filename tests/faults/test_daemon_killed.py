@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from horus_core.control import H_RELEASED, H_SLIPS
-from horus_core.recording.reader import Session
-from horus_core.runtime import running_graphs
-from horus_core.topic import Attachment
+from horus_core.inspection.running_graphs import running_graphs
+from horus_core.inspection.topic import Attachment
+from horus_core.memory.control import H_RELEASED, H_SLIPS
+from horus_core.recording.reading.reader import Session
 from horus_daemon.client import Client
 from horus_daemon.errors import DaemonNotRunning, DaemonSilent
 from tests.daemons import Horusd, horusd, robot, supervisors

@@ -21,11 +21,11 @@ import pytest
 
 import horus
 from horus import Node, Recording, Scheduler
-from horus_core.control import H_RELEASED
-from horus_core.memory import sweep
-from horus_core.recording.reader import Session
-from horus_core.runtime import running_graphs
-from horus_core.topic import Attachment
+from horus_core.inspection.running_graphs import running_graphs
+from horus_core.inspection.topic import Attachment
+from horus_core.memory.control import H_RELEASED
+from horus_core.memory.shared import sweep
+from horus_core.recording.reading.reader import Session
 
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 _NO_FLUSH = 2  # what was not synced is gone, as when the power is cut

@@ -101,7 +101,7 @@ def test_a_script_that_is_killed_takes_its_workers_with_it_and_loses_nothing_it_
         duration=0.02
     )
     assert names_of(graph) == []
-    from horus_core.runtime import running_graphs
+    from horus_core.inspection.running_graphs import running_graphs
 
     assert running_graphs() == []
     assert not runtime.exists()
@@ -345,7 +345,7 @@ def test_a_recorder_that_is_stopped_for_good_is_replaced_and_nothing_is_lost(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("horus_core.recording.child.STUCK_SECONDS", 1.0)
+    monkeypatch.setattr("horus_core.recording.writing.child.STUCK_SECONDS", 1.0)
     scheduler = graph_of(tmp_path, "fatal", deterministic)
     with running(scheduler) as raised:
         wait_until(lambda: len(noted_in(tmp_path / "noted")) > 30, what="some ticks")
@@ -438,7 +438,7 @@ def test_a_graph_that_does_not_fit_into_dev_shm_starts_nothing_and_leaves_nothin
 
 def graph_of_mine(name: str) -> bool:
     """Whether nobody runs it: what a graph of somebody else's has there is locked."""
-    from horus_core.memory import graphs_in_memory
+    from horus_core.memory.shared import graphs_in_memory
 
     found = re.search(r"horus-([0-9a-f]{12})-", name)
     return found is not None and graphs_in_memory().get(found[1]) is False

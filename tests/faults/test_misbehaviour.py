@@ -124,7 +124,7 @@ def test_one_whose_init_hangs_when_it_is_started_again_has_failed_again(
     scheduler = Scheduler(tick_rate=100, deterministic=deterministic)
     scheduler.add(Node(name="n", tick=tick, init=init, rate=100, failure_policy=Restart(times=2, first=0.01)))
     with running(scheduler) as raised:
-        monkeypatch.setattr("horus_core.supervisor.START_SECONDS", 0.5)
+        monkeypatch.setattr("horus_core.execution.supervisor.START_SECONDS", 0.5)
         die.touch()
         wait_until(lambda: raised, what="the graph's end")
     (problem,) = raised

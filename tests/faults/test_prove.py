@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from horus_core.prove import Proof, Round, prove
+from horus_core.trials.prove import Proof, Round, prove
 
 _GOOD = Round("everything", 400, 350, 50, 0, 0, 0, 0, "recovered")
 

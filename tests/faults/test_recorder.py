@@ -18,10 +18,10 @@ import pytest
 
 import horus
 from horus import Node, Recording, Scheduler
-from horus_core.recording import parts as parts_module
-from horus_core.recording.blackbox import blackboxes, save_leftovers
-from horus_core.recording.reader import Session
-from horus_core.values import Decoder
+from horus_core.messages.encoding import Decoder
+from horus_core.recording.keeping.blackbox import blackboxes, save_leftovers
+from horus_core.recording.reading.reader import Session
+from horus_core.recording.writing import parts as parts_module
 
 _DECODE = Decoder("numbers").decode
 

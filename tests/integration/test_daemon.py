@@ -14,7 +14,7 @@ import psutil
 import pytest
 import zmq
 
-from horus_core.recording.reader import Session
+from horus_core.recording.reading.reader import Session
 from horus_daemon.background import stop_daemon
 from horus_daemon.client import Client
 from horus_daemon.client_to_daemon import PROTOCOL, Status

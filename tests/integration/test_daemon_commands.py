@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from horus_core.recording.reader import Session
+from horus_core.recording.reading.reader import Session
 from horus_daemon.daemon_to_client import DaemonStatus, GraphInfo
 from horus_daemon.places import user_places
 from tests.daemons import ROBOT, Horusd, end_graphs, horusd, robot

@@ -18,7 +18,7 @@ import pytest
 
 import horus
 from horus import Interrupted, Node, Scheduler, SchedulerBusy
-from horus_core.topic import Topic
+from horus_core.inspection.topic import Topic
 from tests.plain_arrow import events, sent, values
 from tests.scripts import alive, children, run, start, wait_until, write_script
 
@@ -272,7 +272,7 @@ def test_two_graphs_of_the_same_names_at_once_do_not_meet(tmp_path: Path, record
 
 def test_a_graph_that_is_just_starting_is_not_swept() -> None:
     """Every start sweeps what dead graphs left; here somebody does nothing else."""
-    code = "from horus_core.memory import sweep\nprint('sweeping', flush=True)\nwhile True: sweep()"
+    code = "from horus_core.memory.shared import sweep\nprint('sweeping', flush=True)\nwhile True: sweep()"
     root = Path(__file__).parents[2]
     with subprocess.Popen([sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE) as sweeper:
         try:

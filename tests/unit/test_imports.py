@@ -109,5 +109,9 @@ def test_the_facade_defines_no_class_and_no_function_of_its_own() -> None:
 def test_a_node_that_wants_to_know_the_time_does_not_import_what_runs_a_graph() -> None:
     code = "import horus, sys; horus.now; print(*(name for name in sys.modules if name.startswith('horus_core')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
-    assert "horus_core.clock" in done.stdout.split()
-    assert {"horus_core.scheduler", "horus_core.supervisor", "horus_core.topic"}.isdisjoint(done.stdout.split())
+    assert "horus_core.engine.clock" in done.stdout.split()
+    assert {
+        "horus_core.scheduler.scheduler",
+        "horus_core.execution.supervisor",
+        "horus_core.inspection.topic",
+    }.isdisjoint(done.stdout.split())

@@ -24,12 +24,12 @@ from horus_core.recording.compare.result import (
 )
 from horus_core.recording.compare.timing import compare_ticks
 from horus_core.recording.compare.values import Tolerance
-from horus_core.recording.file import Damage
-from horus_core.recording.header import GraphRecord, NodeRecord
-from horus_core.recording.messages import Messages, read_messages
-from horus_core.recording.reader import Session
-from horus_core.recording.ticks import read_ticks
-from horus_core.recording.windows import windows
+from horus_core.recording.format.header import GraphRecord, NodeRecord
+from horus_core.recording.reading.file import Damage
+from horus_core.recording.reading.messages import Messages, read_messages
+from horus_core.recording.reading.reader import Session
+from horus_core.recording.reading.ticks import read_ticks
+from horus_core.recording.reading.windows import windows
 
 __all__ = [
     "Comparison",
@@ -56,7 +56,7 @@ def compare(
     """Compares two sessions: nodes, ticks, message counts and content; timing beside that.
 
     Args:
-        a, b: the sessions, see :func:`horus_core.recording.sessions.find_session`.
+        a, b: the sessions, see :func:`horus_core.recording.keeping.sessions.find_session`.
         nodes: only what these sent; by default all.
         topics: only messages on these; by default all.
         tolerance: what two numbers may differ by: an absolute one, or an absolute and a relative one. They are taken as

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from horus_core.errors import UndecodableMessage
+from horus_core.messages.encoding import MSGPACK, Decoder
+from horus_core.messages.value_offsets import Slot
 from horus_core.recording.compare.fields import Field, field_filter
 from horus_core.recording.compare.pairing import Pairs
 from horus_core.recording.compare.result import TopicComparison
 from horus_core.recording.compare.values import Leaf, Tolerance, field_name, leaves
-from horus_core.recording.layout import Layout, by_layout
-from horus_core.recording.messages import Messages
-from horus_core.recording.slots import Slot
-from horus_core.values import MSGPACK, Decoder
+from horus_core.recording.reading.columns import Layout, by_layout
+from horus_core.recording.reading.messages import Messages
 
 _MOST_FIELDS = 10_000  # fields of a topic that are told apart; a dict keyed by something endless must not fill memory
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from horus_core.recording.layout import matrix_of
-from horus_core.recording.messages import Messages
+from horus_core.recording.reading.columns import matrix_of
+from horus_core.recording.reading.messages import Messages
 
 _SMALL = 256  # bytes up to which payloads are compared as a matrix
 _MATRIX_BYTES = 64 << 20

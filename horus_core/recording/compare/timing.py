@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from horus_core.recording.compare.result import TickComparison, TimingComparison
-from horus_core.recording.durations import Durations
-from horus_core.recording.ticks import TickRows
+from horus_core.recording.reading.durations import Durations
+from horus_core.recording.reading.ticks import TickRows
 
 _HELD = 1 << 18  # rows of a node that wait for their counterparts before they are taken as having none
 _ROWS = tuple[np.ndarray, np.ndarray, np.ndarray]  # tick, duration, status

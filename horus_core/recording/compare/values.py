@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from horus_core.recording.slots import Path
+from horus_core.messages.value_offsets import Path
 
 ABSENT = object()
 _SHOWN = 32  # items or bytes of a value that are shown

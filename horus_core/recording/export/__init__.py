@@ -20,11 +20,11 @@ import msgspec
 from horus_core.errors import InvalidValue, OutputFailed, UnknownNode, closest
 from horus_core.recording.export.formats import FORMATS, OutputFile, format_of
 from horus_core.recording.export.tables import Lane, LongTable, WideTable, by_topic
-from horus_core.recording.file import Damage
-from horus_core.recording.messages import Messages, read_messages
-from horus_core.recording.names import file_stem
-from horus_core.recording.reader import Session
-from horus_core.recording.windows import windows
+from horus_core.recording.format.names import file_stem
+from horus_core.recording.reading.file import Damage
+from horus_core.recording.reading.messages import Messages, read_messages
+from horus_core.recording.reading.reader import Session
+from horus_core.recording.reading.windows import windows
 
 __all__ = ["ExportReport", "ExportedFile", "export"]
 
@@ -70,7 +70,7 @@ def export(
     """Writes the messages of a session as a table, one row per message: tick, time, node, topic, a column per field.
 
     Args:
-        session: see :func:`horus_core.recording.sessions.find_session`.
+        session: see :func:`horus_core.recording.keeping.sessions.find_session`.
         output: a file, or a folder (it ends in "/" or is there): then one file per topic.
         format: "csv", "parquet", "jsonl" or "arrow"; by default the file's name tells. A folder needs it.
         nodes: only messages of these.

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from horus_core.recording.export.kinds import (
+from horus_core.recording.export.column_types import (
     JSON,
     NOTHING,
     Kind,

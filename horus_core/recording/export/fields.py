@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from horus_core.errors import UndecodableMessage
+from horus_core.messages.encoding import MSGPACK, RAW, Decoder
+from horus_core.messages.value_offsets import Slot
 from horus_core.recording.export.columns import Values
-from horus_core.recording.layout import Layout, by_layout
-from horus_core.recording.messages import Messages
-from horus_core.recording.slots import Slot
-from horus_core.values import MSGPACK, RAW, Decoder
+from horus_core.recording.reading.columns import Layout, by_layout
+from horus_core.recording.reading.messages import Messages
 
 Names = tuple[str, ...]
 _DEEPEST = 16

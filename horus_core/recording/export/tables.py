@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from horus_core.graph.schedule import exact
+from horus_core.recording.export.column_types import JSON, NOTHING, Kind, arrow_type, join
 from horus_core.recording.export.columns import arrow_column, kind_of_values
 from horus_core.recording.export.fields import Names, Piece, TopicFields
-from horus_core.recording.export.kinds import JSON, NOTHING, Kind, arrow_type, join
-from horus_core.recording.messages import Messages
-from horus_core.schedule import exact
+from horus_core.recording.reading.messages import Messages
 
 TIME = pa.timestamp("ns", tz="UTC")
 _BASE = [("tick", pa.int64()), ("time", TIME), ("node", pa.string()), ("topic", pa.string())]

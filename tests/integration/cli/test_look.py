@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from horus_core.observer import GraphView, NodeView, TopicView
-from horus_core.tap import Measure
+from horus_core.inspection.observer import GraphView, NodeView, TopicView
+from horus_core.inspection.tap import Measure
 from tests.conftest import Leftovers
 from tests.horus_command import (
     ENDLESS,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from horus_cli.main import COMMANDS
-from horus_core.checkup import Finding
+from horus_core.project.doctor import Finding
 from tests.horus_command import COMMAND, ENDLESS, ROOT, environment, horus, refused, running, script, started, wait_for
 
 SHARED_MEMORY = Path("/dev/shm")

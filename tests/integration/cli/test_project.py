@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from horus_cli.running import RunSummary
-from horus_core.preview import GraphPreview, Hearing
-from horus_core.recording.reader import Session
+from horus_core.project.preview import GraphPreview, Hearing
+from horus_core.recording.reading.reader import Session
 from tests.horus_command import SMALL, environment, horus, lines_of, refused, script
 
 MANIFEST = """

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from horus_core.inject import InjectionResult
-from horus_core.recording.reader import Session
+from horus_core.recording.reading.reader import Session
+from horus_core.trials.inject import InjectionResult
 from tests.control_loop import BOLDER, SCRIPT, TICKS, reading, recorded
 from tests.horus_command import Here, Result, horus, lines_of, refused, script
 

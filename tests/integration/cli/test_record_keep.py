@@ -10,10 +10,10 @@ from typing import Any
 import pexpect
 import pytest
 
-from horus_core.recording.clean import CleanReport
-from horus_core.recording.edit import EditReport
-from horus_core.recording.reader import Session
-from horus_core.recording.repair import RepairReport
+from horus_core.recording.keeping.clean import CleanReport
+from horus_core.recording.keeping.edit import EditReport
+from horus_core.recording.keeping.repair import RepairReport
+from horus_core.recording.reading.reader import Session
 from tests.horus_command import COMMAND, PATIENCE, Here, environment, horus, lines_of, refused
 from tests.recordings import Recording, flip
 

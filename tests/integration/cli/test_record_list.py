@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from horus_core.recording.listing import Listing
-from horus_core.recording.summary import SessionSummary
+from horus_core.recording.keeping.listing import Listing
+from horus_core.recording.reading.summary import SessionSummary
 from tests.horus_command import ENDLESS, Here, horus, lines_of, refused, script, started, wait_for
 from tests.recordings import Recording
 

@@ -11,8 +11,8 @@ import pytest
 from horus_cli import show
 from horus_cli.record.options import split_override
 from horus_cli.record.replay import ReplayResult
-from horus_core.recording.playback import playback
-from horus_core.recording.reader import Session
+from horus_core.recording.reading.reader import Session
+from horus_core.replay.playback import playback
 from tests.control_loop import TICKS, reading, recorded
 from tests.horus_command import Here, horus, started
 from tests.recordings import Recording

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from horus_cli.running import RunSummary
-from horus_core.recording.reader import Session
+from horus_core.recording.reading.reader import Session
 from tests.horus_command import ENDLESS, PATIENCE, SMALL, horus, lines_of, refused, running, script, started
 
 GUARDED = SMALL.replace("scheduler.run(duration=0.3)", 'if __name__ == "__main__":\n    scheduler.run(duration=0.3)')

@@ -13,7 +13,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from horus_core.recording.reader import Session
+from horus_core.recording.reading.reader import Session
 from tests.horus_command import (
     COMMAND,
     ENDLESS,

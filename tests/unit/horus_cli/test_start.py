@@ -7,7 +7,17 @@ import sys
 
 from tests.horus_command import environment
 
-HEAVY = ("pyarrow", "numpy", "zmq", "rich", "psutil", "msgspec", "cloudpickle", "horus", "horus_core.scheduler")
+HEAVY = (
+    "pyarrow",
+    "numpy",
+    "zmq",
+    "rich",
+    "psutil",
+    "msgspec",
+    "cloudpickle",
+    "horus",
+    "horus_core.scheduler.scheduler",
+)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -11,11 +11,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from horus_core.control import ENDED, H_STATE, H_SUPERVISOR, H_VERSION, N_MISSES, N_PID, VERSION, Layout, create_control
-from horus_core.lane import LaneWriter
-from horus_core.memory import SharedMemory
-from horus_core.runtime import RunningGraph, RunningNode, announce
-from horus_core.values import RAW
+from horus_core.inspection.running_graphs import RunningGraph, RunningNode, announce
+from horus_core.memory.control import (
+    ENDED,
+    H_STATE,
+    H_SUPERVISOR,
+    H_VERSION,
+    N_MISSES,
+    N_PID,
+    VERSION,
+    Layout,
+    create_control,
+)
+from horus_core.memory.lane import LaneWriter
+from horus_core.memory.shared import SharedMemory
+from horus_core.messages.encoding import RAW
 from horus_daemon.daemon_to_client import PastEvent
 from horus_daemon.events import Event, LogLine, Missed, NodeEvent
 from horus_daemon.listener import Listener

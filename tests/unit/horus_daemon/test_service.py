@@ -15,7 +15,7 @@ from horus_daemon import service as service_module
 from horus_daemon.client_to_daemon import Down, GraphSpec, List, Restart, Shutdown, Status, Up
 from horus_daemon.daemon_to_client import DaemonStatus, Done, Ended, GraphInfo, Graphs, Refused
 from horus_daemon.events import Event
-from horus_daemon.owned import Surroundings
+from horus_daemon.graph_states import Surroundings
 from horus_daemon.places import user_places
 from horus_daemon.process import GraphFiles
 from horus_daemon.service import Service

@@ -1,0 +1,364 @@
+"""One node's part in a tick: fix what it can receive, call it, commit what it sent, write down how it went.
+
+The one tick engine: a worker process calls it when its predecessors have finished, inline execution calls it for one node
+after the other, and a replayed node puts a `source` in the place of the callback. Who runs when is not decided here.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import traceback
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from horus_core.engine import clock
+from horus_core.engine.clock import TickClock
+from horus_core.errors import UnknownTopic
+from horus_core.graph.node import Node, takes_node
+from horus_core.graph.spec import BUDGET_SHARE, Graph
+from horus_core.memory.control import H_EPOCH, H_STOP_ASKED, N_BACK, N_CURRENT, N_ERRORS, NEVER, Layout
+from horus_core.memory.hotpath import TickCore
+from horus_core.memory.lane import E_TICK, LaneReader, LaneWriter
+from horus_core.memory.shared import Memory
+from horus_core.messages.encoding import Decoder, Encoder
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from horus_core.memory.hotpath.pure import Outlet
+
+OK, LATE, ERROR, SAFE = range(4)  # a place in recording.format.STATUSES
+TRACE_HEAD = 5  # words of a tick row: start, duration, status, visible, dropped; then first, stop, end per input
+TRACE_CAPACITY = 512
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a graph runs; the same for all its nodes.
+
+    Attributes:
+        first_tick: the first tick that is released.
+        lockstep: the graph waits for everybody; nobody is late.
+        epoch_ns: when tick 0 was or would have been released.
+        block: a full lane waits for the recorder.
+        skips: per node, ticks that it must leave out, because it did when it was recorded.
+        visibles: per node and tick, when its outputs become visible, where that is not as usual.
+        backs: per replayed node, the ticks from which it took part again after a restart.
+    """
+
+    first_tick: int
+    lockstep: bool
+    seed: int
+    epoch_ns: int
+    block: bool = False
+    recorded: bool = False
+    deterministic: bool = False
+    skips: Mapping[str, Container[int]] = field(default_factory=dict)
+    visibles: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    backs: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+Log = Callable[[str, int, str], None]
+
+
+class Source(Protocol):
+    """What a replayed node sends."""
+
+    def begin(self, writers: Mapping[str, LaneWriter]) -> None:
+        """Before the first tick: opens the recording, and sends what is still to be received from earlier ticks."""
+
+    def send(self, tick: int, writers: Mapping[str, LaneWriter]) -> None:
+        """Sends what was recorded in `tick`."""
+
+
+class NodeRunner(TickCore):
+    """Runs one node's ticks.
+
+    Args:
+        graph, position: which node.
+        node: its handle.
+        memory, control, layout: the graph's.
+        options: how the graph runs.
+        wait_for_recorder: see LaneWriter.
+        log: called with level, tick and text.
+        source: a replayed node's messages, in the place of callbacks.
+
+    Attributes:
+        failure: the exception and its traceback, of a tick that was not handled by `on_error`.
+        first_tick: the tick from which it takes part, or takes part again.
+        safe: safe mode has begun: the next run is that of the ``safe_state`` callback, if there is one, and the last.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        position: int,
+        node: Node,
+        memory: Memory,
+        control: memoryview,
+        layout: Layout,
+        options: RunOptions,
+        wait_for_recorder: Callable[[], bool] | None,
+        log: Log,
+        source: Source | None = None,
+    ) -> None:
+        self.spec, self.node, self.options, self.position = graph.nodes[position], node, options, position
+        self.schedule = graph.schedules[position]
+        self._control, self._row = control, layout.node(position)
+        self._log, self._source = log, source
+        self.failure: tuple[BaseException, str] | None = None
+        self.safe = self._is_safe = False
+        self._publishers: dict[str, list[tuple[int, Sequence[int]]]] = {}  # per topic: row, recorded ticks of return
+        wait = wait_for_recorder if options.recorded and (options.lockstep or options.block) else None
+        self.writers: dict[str, LaneWriter] = {}
+        outlets: dict[str, Outlet] = {}
+        for index in graph.outputs[position]:
+            lane = graph.lanes[index]
+            writer = self.writers[lane.topic] = LaneWriter(memory, control, layout, index, lane.capacity, wait)
+            encoder = Encoder(self.spec.name, lane.topic, lane.kind)
+            pack = encoder.pack if lane.kind is None else None
+            outlets[lane.topic] = (writer, encoder.encode, pack, encoder.arrays, encoder.rest)
+        trace = LaneWriter(memory, control, layout, len(graph.lanes) + position, TRACE_CAPACITY, wait)
+        inboxes: dict[str, list[LaneReader]] = {}
+        decoders: dict[str, Decoder] = {}
+        inputs: list[tuple[LaneReader, int]] = []
+        self._readers: list[LaneReader] = []
+        for entry in graph.inputs[position]:
+            lane = graph.lanes[entry.lane]
+            reader = LaneReader(memory, control, layout, entry.lane, position, lane.capacity)
+            self._readers.append(reader)
+            if not lane.external:
+                inputs.append((reader, entry.lag))
+                publisher = graph.nodes[lane.node]
+                back = (layout.node(lane.node), options.backs.get(publisher.name, ()))
+                self._publishers.setdefault(lane.topic, []).append(back)
+            inboxes.setdefault(lane.topic, []).append(reader)
+            decoders[lane.topic] = Decoder(lane.topic, lane.kind)
+        heard = {reader for reader, _ in inputs}
+        self._inputs = inputs
+        self._inboxes = {
+            topic: (tuple(readers), decoder.decode, functools.partial(decoder.decode, copy=False), decoder.unpack)
+            for topic, readers in inboxes.items()
+            if (decoder := decoders[topic])
+        }
+        self._equip(
+            control,
+            self._row,
+            layout.histogram(position),
+            round((self.spec.budget or BUDGET_SHARE * self.spec.period) * 1e9),
+            inputs,
+            [reader for reader in self._readers if reader not in heard],
+            self._readers,
+            inboxes[self.spec.on] if self.spec.on is not None else (),
+            list(self.writers.values()),
+            trace,
+            outlets,
+            self._inboxes,
+        )
+        self._placed = False
+        self._loop: AbstractEventLoop | None = None
+        self._call = {} if source is not None else {role: self._callable(role) for role in node.callbacks}
+        self._run_tick = self._call.get("tick")
+        self.clock = TickClock(
+            self.spec.name,
+            self.spec.period,
+            graph.tick_rate,
+            options.epoch_ns,
+            options.seed,
+            self.spec.budget,
+            options.deterministic,
+            self.restarted,
+        )
+        self._skips: Container[int] | None = options.skips.get(self.spec.name)
+        self._visibles = options.visibles.get(self.spec.name, {})
+        self._ahead = self.spec.compute
+        self.tick = self.visible = self.first_tick = options.first_tick
+        self._status = OK
+        self._restarted = False
+
+    def _callable(self, role: str) -> Callable[..., Any]:
+        """The callback for `role` as a function of the node (and the exception), whatever it takes, async or not."""
+        callback = self.node.callbacks[role]
+        most = 2 if role == "on_error" else 1
+        full = takes_node(callback, most)
+        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
+            import asyncio
+
+            loop = self._loop = self._loop or asyncio.new_event_loop()
+
+            def run_async(*arguments: Any) -> Any:
+                return loop.run_until_complete(callback(*(arguments if full else arguments[1:])))
+
+            return run_async
+        return callback if full else lambda *arguments: callback(*arguments[1:])
+
+    def start(self, tick: int, restarted: bool = False) -> None:
+        """Attaches the node and calls its ``init``; what that sends is visible as if `tick`, its first, had sent it."""
+        self.node.attach(self)
+        clock.enter(self.clock)
+        self.tick = self.visible = self.clock.tick = self.first_tick = tick
+        self._restarted = restarted
+        if self._source is None:
+            self.call("init")
+        else:
+            self._source.begin(self.writers)
+        if not restarted:  # else the coordinator commits, at the release from which the node takes part again
+            for writer in self.writers.values():
+                writer.commit()
+
+    def _place(self) -> None:
+        """Before it runs for the first time: skips what became visible before the tick that it would have run before its first
+        one. That one it may have missed; what it would have received there it receives now."""
+        self._placed = True
+        self.clock.epoch_ns = self._control[H_EPOCH]  # settled when every node was ready
+        before = self.first_tick - 1 if self._restarted else self.schedule.last(self.first_tick - 1)
+        for reader, lag in self._inputs:
+            reader.start_at(before + 1 - lag)
+
+    def run(self, tick: int) -> bool:
+        """Runs the node's job of `tick`, but does not commit it. Returns False if it had nothing to do.
+
+        An exception of the callback that ``on_error`` did not take is left in :attr:`failure`.
+        """
+        if not self._placed:
+            self._place()
+        safe = self.safe
+        out = self._is_safe or (self._skips is not None and tick in self._skips)
+        if not self.begin(tick, out, safe):
+            return False
+        ticking = self.clock
+        ticking.tick, ticking.started_ns = tick, self.started
+        self.visible = self.schedule.next(tick) if self._ahead else tick
+        if self._visibles:
+            self.visible = self._visibles.get(tick, self.visible)
+        self._status = OK
+        clock._current = ticking
+        try:
+            if safe and "safe_state" in self._call:
+                self._is_safe, self._status = True, SAFE
+                self._call["safe_state"](self.node)
+            elif self._run_tick is not None:
+                self._run_tick(self.node)
+            elif self._source is not None:
+                self._source.send(tick, self.writers)
+        except Exception as problem:
+            self._failed(problem)
+        self.ended()
+        return True
+
+    @property
+    def plain(self) -> Callable[..., Any] | None:
+        """The ``tick`` callback, if every tick is like the other: nothing replayed, left out, delayed or in safe mode."""
+        special = not self._placed or self._ahead or self._visibles or self._skips is not None or self.safe
+        return None if special or self._source is not None else self._run_tick
+
+    def note(self, raised: bool) -> None:
+        """How the job that ran last went, where :meth:`run` did not run it."""
+        self._status = ERROR if raised else OK
+
+    def commit(self, visible: int = NEVER, status: int | None = None) -> None:
+        """Makes the outputs of the job that ran last visible, in its tick or in `visible`, and writes its row."""
+        self.conclude(self._status if status is None or self._status != OK else status, visible)
+
+    def idle(self) -> None:
+        """Notes that no tick runs."""
+        self._control[self._row + N_CURRENT] = -1
+
+    def _failed(self, problem: Exception) -> bool:
+        """The callback raised `problem`. Returns whether the node goes on."""
+        self._status = ERROR
+        self._control[self._row + N_ERRORS] += 1
+        if "on_error" in self._call:
+            try:
+                self._call["on_error"](self.node, problem)
+                return True
+            except Exception as second:
+                problem = second
+        trace = own_traceback(problem)
+        if self.spec.failure_policy == "ignore":
+            self._log("error", self.tick, f"tick {self.tick} raised, and failure_policy='ignore' goes on:\n{trace}")
+            return True
+        self.failure = (problem, trace)
+        return False
+
+    def call(self, role: str) -> None:
+        """Calls the ``init``, ``shutdown`` or ``safe_state`` callback, if there is one."""
+        clock.enter(self.clock)
+        if role in self._call:
+            self._call[role](self.node)
+
+    def be_safe(self) -> None:
+        """Calls ``safe_state`` on the way out, unless it has run."""
+        if not self._is_safe:
+            self._is_safe = True
+            self.call("safe_state")
+
+    def end(self, released: int) -> None:
+        """Calls ``shutdown``; keeps what it and ``safe_state`` sent."""
+        try:
+            self.call("shutdown")
+        finally:
+            for writer in self.writers.values():
+                writer.commit_as(max(released + 1, self.visible))
+
+    def close(self) -> None:
+        """Detaches the node."""
+        self.node.attach(None)
+        clock.enter(None)
+        if self._loop is not None:
+            self._loop.close()
+
+    # What the node's handle calls, besides the send, recv and recv_all of TickCore.
+
+    def latest(self, topic: str, copy: bool = True) -> Any:
+        inbox = self._inbox(topic)
+        unread = [reader for reader in inbox if reader.cursor < reader.end]
+        if not unread:
+            return None
+        newest = max(reversed(unread), key=lambda reader: reader.word(reader.end - 1, E_TICK))
+        for reader in unread:
+            reader.cursor = reader.end - 1 if reader is newest else reader.end
+        return self.recv(topic, copy)
+
+    def has_msg(self, topic: str) -> bool:
+        return any(reader.cursor < reader.end for reader in self._inbox(topic))
+
+    def _inbox(self, topic: str) -> tuple[LaneReader, ...]:
+        if topic not in self._inboxes:
+            self._unknown("recv", topic)
+        return self._inboxes[topic][0]
+
+    def _unknown(self, verb: str, topic: str) -> NoReturn:
+        raise UnknownTopic(self.spec.name, verb, topic, tuple(self.writers if verb == "send" else self._inboxes))
+
+    def restarted(self, topic: str) -> bool:
+        """Whether a publisher of `topic` was restarted since this node's last tick."""
+        self._inbox(topic)
+        for row, recorded in self._publishers.get(topic, ()):
+            if any(self.previous < back <= self.tick for back in (self._control[row + N_BACK], *recorded)):
+                return True
+        return False
+
+    def log(self, level: str, message: str) -> None:
+        self._log(level, self.tick, str(message))
+
+    def request_stop(self) -> None:
+        self._control[H_STOP_ASKED] = self.tick + 1
+
+
+def own_traceback(problem: BaseException) -> str:
+    """The traceback of a user's exception, without the frames of this package that lead to it."""
+    frame, ours = problem.__traceback__, os.path.dirname(__file__) + os.sep
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(ours):
+        frame = frame.tb_next
+    # Without any other frame the fault is ours, or what the user gave cannot be called: then all of them tell.
+    return "".join(traceback.format_exception(type(problem), problem, frame or problem.__traceback__)).rstrip()
+
+
+def bucket_start(bucket: int) -> float:
+    """The least duration in ns that falls into `bucket`."""
+    bits, quarter = divmod(bucket, 4)
+    return float(bucket) if bits <= 2 else (4 + quarter) * 2.0 ** (bits - 3)

@@ -1,0 +1,1 @@
+"""A plan, executed: in processes or inline."""

@@ -1,0 +1,296 @@
+"""Inline execution: the same graph, ticks, recording and replay in the calling process, one node after the other.
+
+For pdb, for unit tests, for closures over variables of a test. Who runs in a tick and in which order comes from the same
+graph, what a tick does from the same runner; only the processes are missing. Nobody is ever late here: the graph waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from horus_core.engine import clock
+from horus_core.engine.coordinator import Pace, Pattern, Patterns
+from horus_core.engine.runner import NodeRunner, own_traceback
+from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
+from horus_core.execution.eventlog import EventLog
+from horus_core.execution.supervisor import Plan
+from horus_core.graph.node import Node
+from horus_core.graph.restart import ordinal
+from horus_core.memory.control import (
+    H_EPOCH,
+    H_EPOCH_MONOTONIC,
+    H_LOCKSTEP,
+    H_RELEASED,
+    H_SAFE_MODE,
+    H_STATE,
+    H_STOP_ASKED,
+    H_SUPERVISOR,
+    N_BACK,
+    N_FINISHED,
+    N_PID,
+    N_RESTARTS,
+    N_STATE,
+    RUNNING,
+    W_READY,
+    W_STOPPED,
+    Layout,
+    create_control,
+)
+from horus_core.memory.lane import LaneWriter
+from horus_core.memory.shared import LocalMemory
+from horus_core.messages.encoding import RAW
+
+_POLL_SECONDS = 0.02
+_log = logging.getLogger("horus")
+
+
+class Inline:
+    """Runs a graph in this process; the same calls as :class:`Supervisor`.
+
+    Args:
+        plan: what to run.
+        nodes: the handles of the nodes, by name.
+    """
+
+    def __init__(self, plan: Plan, nodes: dict[str, Node]) -> None:
+        self.plan = plan
+        self.stopping = False
+        self.failure: NodeFailed | None = None
+        self.degradations: list[str] = []
+        self.paths: list[str] = []
+        self._nodes = nodes
+        self._recorder: Any = None
+        self._polled = 0.0
+        self._event_log = EventLog()
+        self._out: frozenset[int] = frozenset()
+        self._restarts: dict[int, list[float]] = {}  # per node, when it was started again
+        self._safe_mode = False  # whether safe mode is to begin with the next tick, or has
+
+    def start(self) -> None:
+        """Makes the lanes and calls every ``init``; raises StartFailed."""
+        plan, graph, options = self.plan, self.plan.graph, self.plan.options
+        self.memory, self.layout = LocalMemory(), Layout.of(self.plan.graph)
+        self.control = control = create_control(
+            self.memory, self.layout, options.first_tick, plan.recording is not None
+        )
+        self.epoch_ns = options.epoch_ns or time.time_ns()
+        control[H_LOCKSTEP], control[H_SUPERVISOR] = 1, os.getpid()
+        self._patterns = Patterns(graph, self.layout)
+        self.tick = (
+            options.first_tick
+            if self._patterns.at(options.first_tick).active
+            else self._patterns.next(options.first_tick)
+        )
+        self._events = LaneWriter(self.memory, control, self.layout, self.layout.events, 256)
+        self._runners: list[NodeRunner] = []
+        for position in range(len(graph.nodes)):
+            self._start_node(position)
+        if plan.recording is not None:
+            from horus_core.recording.writing.recorder import Recorder  # takes a while, so it comes before time begins
+        since = round(options.first_tick * 1e9 / graph.tick_rate)
+        control[H_EPOCH_MONOTONIC] = time.monotonic_ns() - since
+        control[H_EPOCH] = self.epoch_ns = options.epoch_ns or time.time_ns() - since
+        if plan.recording is not None:
+            plan.recording.keep_script()
+            header = plan.recording.header(self.epoch_ns)
+            self._recorder = Recorder(self.memory, control, self.layout, graph, plan.recording.targets, header)
+            self.paths = [str(path) for path in self._recorder.paths]
+        control[H_STATE] = RUNNING
+        self.emit("start", nodes=[node.name for node in graph.nodes])
+
+    def _start_node(self, position: int) -> None:
+        from dataclasses import replace
+
+        plan, graph = self.plan, self.plan.graph
+        name = graph.nodes[position].name
+        runner = NodeRunner(
+            graph,
+            position,
+            self._nodes[name],
+            self.memory,
+            self.control,
+            self.layout,
+            replace(plan.options, lockstep=True, epoch_ns=self.epoch_ns),
+            self._wait_for_recorder,
+            lambda level, tick, message: self._print(name, level, tick, message),
+            plan.sources.get(name),
+        )
+        self._runners.append(runner)
+        try:
+            runner.start(plan.options.first_tick)
+        except Exception as problem:
+            trace = own_traceback(problem)
+            self.stop()
+            raise StartFailed(name, f"{type(problem).__name__}: {problem}", trace) from problem
+        self.control[self.layout.node(position) + N_PID] = os.getpid()
+        self.control[self.layout.node(position) + N_STATE] = W_READY
+
+    def _print(self, node: str, level: str, tick: int, message: str) -> None:
+        line = f"{level} (tick {tick}): {message}"
+        if level != "debug":
+            self.plan.output(node, line)
+        if self.plan.recording is not None:
+            with self.plan.recording.open_log(node) as log:
+                log.write(line + "\n")
+
+    def _wait_for_recorder(self) -> bool:
+        if self._recorder is None:  # in init
+            return False
+        self._recorder.poll()
+        return True
+
+    def _hear_recorder(self) -> None:
+        """Tells once what the recorder has to say: that it gave up, above all."""
+        recorder = self._recorder
+        said = recorder.notice if recorder.failure is None else str(RecorderFailed(recorder.failure))
+        recorder.notice = None
+        if said is not None and said not in self.degradations:
+            self.degradations.append(said)
+            _log.warning("%s", said)
+
+    def run(self, last_tick: int | None, pace: Pace) -> None:
+        """Runs ticks up to `last_tick`; arguments as for :meth:`Coordinator.run`.
+
+        Raises:
+            NodeFailed: a node ended the graph.
+        """
+        control, graph = self.control, self.plan.graph
+        origin, first, period_ns = time.monotonic_ns(), self.tick, pace.period_ns
+        while (last_tick is None or self.tick <= last_tick) and not self.stopping and not control[H_STOP_ASKED]:
+            tick = self.tick
+            if pace.paused or pace.period_ns != period_ns:
+                while pace.holds() and not self.stopping:
+                    time.sleep(_POLL_SECONDS)
+                origin, first, period_ns = time.monotonic_ns(), tick, pace.period_ns
+            if period_ns:
+                behind = time.monotonic_ns() - origin - round((tick - first) * period_ns)
+                if behind < 0:
+                    time.sleep(-behind * 1e-9)
+                elif behind > period_ns:
+                    origin += behind
+            control[H_RELEASED] = tick
+            pattern = self._patterns.without(tick, self._out) if self._out else self._patterns.at(tick)
+            if self._safe_mode and not control[H_SAFE_MODE]:
+                pattern = self._begin_safe_mode(tick)
+            for position in pattern.active:
+                runner = self._runners[position]
+                if runner.run(tick):
+                    runner.commit()
+                control[self.layout.node(position) + N_FINISHED] = tick
+                if runner.failure is not None:
+                    self._apply_policy(position, tick)
+            clock.enter(None)
+            self.tick = self._patterns.next(tick)
+            if self._recorder is not None and time.monotonic() - self._polled > _POLL_SECONDS:
+                self._recorder.poll()
+                self._polled = time.monotonic()
+                self._hear_recorder()
+        if self.failure is not None:
+            problem = self._runners[graph.position(self.failure.args[0])].failure
+            raise self.failure from (problem[0] if problem else None)
+
+    def _apply_policy(self, position: int, tick: int) -> None:
+        runner, node = self._runners[position], self.plan.graph.nodes[position]
+        what = "raised an exception"
+        if node.critical is not None:
+            self.enter_safe_mode(f"critical node {node.name!r} {what}")
+        while runner.failure is not None:
+            trace = runner.failure[1]
+            self.emit("error", position, tick, traceback=trace)
+            if node.failure_policy == "skip" and node.critical is None:
+                _log.warning("node %r %s in tick %d; the graph goes on without it\n%s", node.name, what, tick, trace)
+                self.emit("skip", position, tick)
+                self._out = self._out | {position}
+                return
+            now, rule = time.monotonic(), node.restart
+            recent = [each for each in self._restarts.get(position, ()) if now - each < rule.window]
+            if node.failure_policy != "restart" or len(recent) >= rule.times:
+                if recent:
+                    what = f"{what}, for the {ordinal(len(recent) + 1)} time in {rule.window:g} s,"
+                self.failure = NodeFailed(node.name, tick, what, trace)
+                self.stopping = True
+                return
+            self._restarts[position] = [*recent, now]
+            _log.warning("node %r %s in tick %d; starting it again\n%s", node.name, what, tick, trace)
+            self._restart(position, tick)
+            if runner.failure is not None:
+                problem = runner.failure[0]
+                what = f"did not start again ({type(problem).__name__}: {problem})"
+
+    def _restart(self, position: int, tick: int) -> None:
+        """Calls the ``init`` of a node that has failed, at once; if that raises, it has failed again."""
+        runner = self._runners[position]
+        self.control[self.layout.node(position) + N_RESTARTS] += 1
+        self.emit("restart", position, tick)
+        runner.failure = None
+        self._nodes[self.plan.graph.nodes[position].name].state = {}
+        try:
+            runner.call("init")
+        except Exception as problem:
+            runner.failure = (problem, own_traceback(problem))
+            return
+        self.control[self.layout.node(position) + N_BACK] = back = self._patterns.next(tick)
+        self.emit("back", position, back)
+
+    def enter_safe_mode(self, reason: str) -> None:
+        """Every node's ``safe_state`` runs in the next tick, and those nodes do not tick after it."""
+        if not self._safe_mode:
+            self._safe_mode = True
+            self.emit("safe mode", reason=reason)
+            _log.warning("entering safe mode: %s", reason)
+
+    def _begin_safe_mode(self, tick: int) -> Pattern:
+        """The pattern of the tick with which safe mode begins: every ``safe_state`` runs in it."""
+        self.control[H_SAFE_MODE] = tick + 1
+        self.emit("safe mode began", tick=tick)
+        for runner in self._runners:
+            runner.safe = True
+        safe = frozenset(each for each, node in enumerate(self.plan.graph.nodes) if node.safe_state)
+        return self._patterns.without(tick, self._out, safe)
+
+    def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:
+        """Writes an event into the recording, and into the log."""
+        released = max(int(self.control[H_RELEASED]) if tick is None else tick, 0)
+        name = "" if position is None else self.plan.graph.nodes[position].name
+        self._event_log(event, name, released, detail)
+        self._events.put(
+            RAW, msgspec.msgpack.encode((time.time_ns(), released, name, event, detail)), released, released
+        )
+        self._events.commit()
+
+    def housekeep(self, seconds: float) -> None:
+        """Nothing to look after here; takes `seconds`."""
+        time.sleep(seconds)
+
+    def _last_call(self, position: int, role: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as problem:
+            name = self.plan.graph.nodes[position].name
+            _log.warning("node %r: its %s callback raised\n%s", name, role, own_traceback(problem))
+            self.emit("error", position, callback=role, traceback=own_traceback(problem))
+
+    def stop(self) -> None:
+        """Calls every ``safe_state`` if a failure ended the graph, then every ``shutdown``, and closes the recording."""
+        runners = getattr(self, "_runners", [])
+        for position, runner in enumerate(runners if self.failure is not None else ()):
+            self._last_call(position, "safe_state", runner.be_safe)
+        for position, runner in enumerate(runners):
+            self._last_call(position, "shutdown", functools.partial(runner.end, int(self.control[H_RELEASED])))
+            with contextlib.suppress(Exception):
+                runner.close()
+            self.control[self.layout.node(position) + N_STATE] = W_STOPPED
+        clock.enter(None)
+        if self._recorder is not None:
+            self.emit("end", tick=int(self.control[H_RELEASED]), reason="failure" if self.failure else "stop")
+            self._recorder.close()
+            self._hear_recorder()
+            self._recorder = None

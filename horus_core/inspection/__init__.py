@@ -1,0 +1,1 @@
+"""A running graph, looked at and stopped from outside."""

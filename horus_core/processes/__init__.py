@@ -1,0 +1,1 @@
+"""A child process, the cores it runs on, and what travels to it."""

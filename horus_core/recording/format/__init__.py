@@ -1,0 +1,1 @@
+"""The files of a recording: schemas, header and footer, frames, checksums."""

@@ -1,0 +1,1 @@
+"""The folder of sessions: finding, listing, editing, repairing, clearing away."""

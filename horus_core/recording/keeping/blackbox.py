@@ -1,0 +1,145 @@
+"""The flight recorder: the last N MB of a graph, in shared memory, saved as a normal session when something happens.
+
+It is a recording in ring mode whose folder lies in /dev/shm: no disk traffic, and it outlives every process of the graph. What
+a graph that was killed left there is saved by the next start on this machine, or by :func:`save_leftovers`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from horus_core.errors import NotRunning
+from horus_core.memory.shared import SHM, graphs_in_memory
+from horus_core.recording.format.names import FILE_NAME, is_being_written
+from horus_core.recording.keeping.sessions import free_session_name, new_session_folder, session_names
+
+_PREFIX = "horus-blackbox-"
+
+
+def make_blackbox(graph: str, name: str) -> Path:
+    """Makes the folder for the flight recorder of the graph with that id and name."""
+    folder = SHM / f"{_PREFIX}{graph}"
+    folder.mkdir(mode=0o700)
+    (folder / "name").write_text(name)
+    return folder
+
+
+def blackboxes() -> dict[Path, bool]:
+    """The flight recorders of this user in shared memory; True for those that are being written."""
+    found, graphs = {}, graphs_in_memory()
+    for folder in sorted(SHM.glob(f"{_PREFIX}*")):
+        if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
+            continue
+        files = [
+            path for path in folder.iterdir() if (match := FILE_NAME.match(path.name)) and match["stem"] == "scheduler"
+        ]
+        graph = folder.name.removeprefix(_PREFIX)
+        found[folder] = graphs.get(graph, False) or any(is_being_written(path) for path in files)
+    return found
+
+
+def save_blackbox(folder: Path, name: str | None = None) -> Path | None:
+    """Copies what a flight recorder holds now into a new session.
+
+    Args:
+        folder: one of :func:`blackboxes`.
+        name: the session's name; None: ``blackbox_``, the graph's name and the date.
+
+    Returns:
+        The session's folder, None if nothing was recorded yet.
+    """
+    files = [path for path in folder.iterdir() if FILE_NAME.match(path.name)]
+    if not any(path.name.startswith("scheduler@") for path in files):
+        return None
+    session = new_session_folder(name or free_session_name(f"blackbox_{_graph_of(folder)}"))
+    for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
+        with contextlib.suppress(FileNotFoundError):  # the ring moved on
+            shutil.copyfile(path, session / path.name)
+    return session
+
+
+def remove_blackbox(folder: Path) -> None:
+    """Takes a flight recorder out of shared memory."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def save_leftovers() -> list[Path]:
+    """Saves what the flight recorders of killed graphs hold, and takes them out of shared memory.
+
+    Returns:
+        The folders of the sessions made.
+    """
+    saved = []
+    for folder, alive in blackboxes().items():
+        if alive:
+            continue
+        session = save_blackbox(folder)
+        if session is not None:
+            saved.append(session)
+        remove_blackbox(folder)
+    return saved
+
+
+class Blackbox(msgspec.Struct, frozen=True):
+    """A flight recorder in shared memory; `size` in bytes."""
+
+    id: str
+    graph: str
+    size: int
+    alive: bool
+
+
+class Blackboxes(msgspec.Struct, frozen=True):
+    """The flight recorders in shared memory, and the names of sessions that were saved of some."""
+
+    in_memory: list[Blackbox]
+    saved: list[str]
+
+
+def describe_blackboxes() -> Blackboxes:
+    """What :func:`blackboxes` finds, in words, and the saved sessions."""
+    found = [
+        Blackbox(
+            folder.name.removeprefix(_PREFIX),
+            _graph_of(folder),
+            sum(path.stat().st_size for path in folder.iterdir()),
+            alive,
+        )
+        for folder, alive in blackboxes().items()
+    ]
+    return Blackboxes(found, [name for name in session_names() if name.startswith("blackbox_")])
+
+
+def save_blackbox_of(graph: str | None = None, name: str | None = None) -> Path:
+    """Saves the flight recorder of a graph.
+
+    Args:
+        graph: its name or id; may be left out if there is only one.
+        name: as for :func:`save_blackbox`.
+
+    Returns:
+        The session's folder.
+
+    Raises:
+        NotRunning: there is none, several to choose from, or nothing in it yet.
+    """
+    there = {folder: _graph_of(folder) for folder in blackboxes()}
+    fitting = [folder for folder, known in there.items() if graph in (None, known, folder.name.removeprefix(_PREFIX))]
+    names = ", ".join(f"{known} ({folder.name.removeprefix(_PREFIX)})" for folder, known in there.items()) or "none"
+    if len(fitting) != 1:
+        raise NotRunning("with that one flight recorder", f"flight recorders in memory: {names}; give a name or an id")
+    saved = save_blackbox(fitting[0], name)
+    if saved is None:
+        raise NotRunning("with anything in its flight recorder yet", "try again in a second")
+    return saved
+
+
+def _graph_of(folder: Path) -> str:
+    with contextlib.suppress(OSError):
+        return (folder / "name").read_text() or "graph"
+    return "graph"

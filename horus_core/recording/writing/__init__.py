@@ -1,0 +1,1 @@
+"""From the lanes to the disk: the recorder and its process."""

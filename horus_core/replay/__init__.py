@@ -1,0 +1,1 @@
+"""What replayed nodes send, and what a live one does among them."""

@@ -1,0 +1,1 @@
+"""The API of a script: ``Scheduler`` and ``run``."""

@@ -1,0 +1,1 @@
+"""Runs recorded nodes again and judges: inject, prove."""
