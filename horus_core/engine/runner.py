@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 OK, LATE, ERROR, SAFE = range(4)  # a place in recording.format.STATUSES
 TRACE_HEAD = 5  # words of a tick row: start, duration, status, visible, dropped; then first, stop, end per input
 TRACE_CAPACITY = 512
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # horus_core, from wherever a node is called
 
 
 @dataclass(frozen=True)
@@ -351,7 +352,7 @@ class NodeRunner(TickCore):
 
 def own_traceback(problem: BaseException) -> str:
     """The traceback of a user's exception, without the frames of this package that lead to it."""
-    frame, ours = problem.__traceback__, os.path.dirname(__file__) + os.sep
+    frame, ours = problem.__traceback__, _PACKAGE
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(ours):
         frame = frame.tb_next
     # Without any other frame the fault is ours, or what the user gave cannot be called: then all of them tell.

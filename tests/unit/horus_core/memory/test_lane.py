@@ -33,7 +33,7 @@ from horus_core.memory.shared import LocalMemory, Memory, SharedMemory
 from horus_core.messages.encoding import ARRAYS, MSGPACK, RAW, Encoder
 from horus_core.recording.writing.recorder import Tap
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 EVERYTHING = 1 << 60
 
 

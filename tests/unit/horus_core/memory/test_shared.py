@@ -173,7 +173,7 @@ def test_a_graph_whose_processes_were_killed_is_dead(shared: SharedMemory) -> No
         [sys.executable, "-c", code, shared.graph],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"holds\n"

@@ -16,7 +16,7 @@ import pytest
 from horus_core.errors import UnshippableCallable
 from horus_core.processes.shipping import dump, dump_callbacks, large_parts, load
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def script(source: str) -> dict[str, Any]:

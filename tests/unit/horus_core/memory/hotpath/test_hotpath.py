@@ -40,7 +40,7 @@ from horus_core.memory.lane import E_LENGTH, E_POSITION, Segment
 from horus_core.memory.shared import LocalMemory, SharedMemory, hotpath
 from horus_core.messages.encoding import MSGPACK, RAW
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[5]
 BOTH = [pytest.param(pure, id="python")]
 if hotpath.NATIVE:
     from horus_core.memory.hotpath import native
