@@ -20,20 +20,19 @@ from horus_core.errors import UnknownTopic
 from horus_core.graph.node import Node, takes_node
 from horus_core.graph.spec import BUDGET_SHARE, Graph
 from horus_core.memory.control import H_EPOCH, H_STOP_ASKED, N_BACK, N_CURRENT, N_ERRORS, NEVER, Layout
-from horus_core.memory.hotpath import TickCore
-from horus_core.memory.lane import E_TICK, LaneReader, LaneWriter
+from horus_core.memory.hotpath import Inbox, Outlet, TickCore
+from horus_core.memory.lane import LaneReader, LaneWriter
+from horus_core.memory.segment import E_TICK
 from horus_core.memory.shared import Memory
+from horus_core.memory.tick_rows import STATUS_ERROR, STATUS_OK, STATUS_SAFE, TRACE_CAPACITY
 from horus_core.messages.encoding import Decoder, Encoder
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from horus_core.memory.hotpath.pure import Outlet
-
-OK, LATE, ERROR, SAFE = range(4)  # a place in recording.format.STATUSES
-TRACE_HEAD = 5  # words of a tick row: start, duration, status, visible, dropped; then first, stop, end per input
-TRACE_CAPACITY = 512
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # horus_core, from wherever a node is called
+_PACKAGE = (
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+)  # horus_core, from wherever a node is called
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class NodeRunner(TickCore):
             writer = self.writers[lane.topic] = LaneWriter(memory, control, layout, index, lane.capacity, wait)
             encoder = Encoder(self.spec.name, lane.topic, lane.kind)
             pack = encoder.pack if lane.kind is None else None
-            outlets[lane.topic] = (writer, encoder.encode, pack, encoder.arrays, encoder.rest)
+            outlets[lane.topic] = Outlet(writer, encoder.encode, pack, encoder.arrays, encoder.rest)
         trace = LaneWriter(memory, control, layout, len(graph.lanes) + position, TRACE_CAPACITY, wait)
         inboxes: dict[str, list[LaneReader]] = {}
         decoders: dict[str, Decoder] = {}
@@ -139,9 +138,10 @@ class NodeRunner(TickCore):
             inboxes.setdefault(lane.topic, []).append(reader)
             decoders[lane.topic] = Decoder(lane.topic, lane.kind)
         heard = {reader for reader, _ in inputs}
-        self._inputs = inputs
+        self._hearing = inputs
+        self._readers_of = {topic: tuple(readers) for topic, readers in inboxes.items()}
         self._inboxes = {
-            topic: (tuple(readers), decoder.decode, functools.partial(decoder.decode, copy=False), decoder.unpack)
+            topic: Inbox(tuple(readers), decoder.decode, functools.partial(decoder.decode, copy=False), decoder.unpack)
             for topic, readers in inboxes.items()
             if (decoder := decoders[topic])
         }
@@ -177,7 +177,7 @@ class NodeRunner(TickCore):
         self._visibles = options.visibles.get(self.spec.name, {})
         self._ahead = self.spec.compute
         self.tick = self.visible = self.first_tick = options.first_tick
-        self._status = OK
+        self._status = STATUS_OK
         self._restarted = False
 
     def _callable(self, role: str) -> Callable[..., Any]:
@@ -216,7 +216,7 @@ class NodeRunner(TickCore):
         self._placed = True
         self.clock.epoch_ns = self._control[H_EPOCH]  # settled when every node was ready
         before = self.first_tick - 1 if self._restarted else self.schedule.last(self.first_tick - 1)
-        for reader, lag in self._inputs:
+        for reader, lag in self._hearing:
             reader.start_at(before + 1 - lag)
 
     def run(self, tick: int) -> bool:
@@ -235,11 +235,11 @@ class NodeRunner(TickCore):
         self.visible = self.schedule.next(tick) if self._ahead else tick
         if self._visibles:
             self.visible = self._visibles.get(tick, self.visible)
-        self._status = OK
+        self._status = STATUS_OK
         clock._current = ticking
         try:
             if safe and "safe_state" in self._call:
-                self._is_safe, self._status = True, SAFE
+                self._is_safe, self._status = True, STATUS_SAFE
                 self._call["safe_state"](self.node)
             elif self._run_tick is not None:
                 self._run_tick(self.node)
@@ -258,11 +258,11 @@ class NodeRunner(TickCore):
 
     def note(self, raised: bool) -> None:
         """How the job that ran last went, where :meth:`run` did not run it."""
-        self._status = ERROR if raised else OK
+        self._status = STATUS_ERROR if raised else STATUS_OK
 
     def commit(self, visible: int = NEVER, status: int | None = None) -> None:
         """Makes the outputs of the job that ran last visible, in its tick or in `visible`, and writes its row."""
-        self.conclude(self._status if status is None or self._status != OK else status, visible)
+        self.conclude(self._status if status is None or self._status != STATUS_OK else status, visible)
 
     def idle(self) -> None:
         """Notes that no tick runs."""
@@ -270,7 +270,7 @@ class NodeRunner(TickCore):
 
     def _failed(self, problem: Exception) -> bool:
         """The callback raised `problem`. Returns whether the node goes on."""
-        self._status = ERROR
+        self._status = STATUS_ERROR
         self._control[self._row + N_ERRORS] += 1
         if "on_error" in self._call:
             try:
@@ -328,9 +328,9 @@ class NodeRunner(TickCore):
         return any(reader.cursor < reader.end for reader in self._inbox(topic))
 
     def _inbox(self, topic: str) -> tuple[LaneReader, ...]:
-        if topic not in self._inboxes:
+        if topic not in self._readers_of:
             self._unknown("recv", topic)
-        return self._inboxes[topic][0]
+        return self._readers_of[topic]
 
     def _unknown(self, verb: str, topic: str) -> NoReturn:
         raise UnknownTopic(self.spec.name, verb, topic, tuple(self.writers if verb == "send" else self._inboxes))
@@ -357,9 +357,3 @@ def own_traceback(problem: BaseException) -> str:
         frame = frame.tb_next
     # Without any other frame the fault is ours, or what the user gave cannot be called: then all of them tell.
     return "".join(traceback.format_exception(type(problem), problem, frame or problem.__traceback__)).rstrip()
-
-
-def bucket_start(bucket: int) -> float:
-    """The least duration in ns that falls into `bucket`."""
-    bits, quarter = divmod(bucket, 4)
-    return float(bucket) if bits <= 2 else (4 + quarter) * 2.0 ** (bits - 3)

@@ -23,7 +23,7 @@ from typing import Any
 import posix_ipc
 
 from horus_core.engine.relay import relay_of
-from horus_core.engine.runner import LATE, NodeRunner, RunOptions, own_traceback
+from horus_core.engine.runner import NodeRunner, RunOptions, own_traceback
 from horus_core.graph.node import adopt_node
 from horus_core.graph.spec import Graph, NodeSpec
 from horus_core.memory.control import (
@@ -47,6 +47,7 @@ from horus_core.memory.control import (
 )
 from horus_core.memory.hotpath import FAILED, MISSED, NATIVE, ORPHAN, RAISED, READY, SAFE, STALE, Turn
 from horus_core.memory.shared import SharedMemory
+from horus_core.memory.tick_rows import STATUS_LATE
 from horus_core.processes.process import Reporter, enter_child, pin, precise_timers
 from horus_core.processes.shipping import load
 
@@ -309,7 +310,7 @@ class Worker:
         if resume <= tick:
             resume = control[H_RELEASED] + 1
         if ran:
-            self._runner.commit(resume, LATE)
+            self._runner.commit(resume, STATUS_LATE)
         return resume if self._schedule.active(resume) else self._schedule.next(resume)
 
     def _wait_for_recorder(self) -> bool:

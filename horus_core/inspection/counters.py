@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from horus_core.engine.runner import bucket_start
 from horus_core.memory.control import (
     BUCKETS,
     FREE,
@@ -34,6 +33,7 @@ from horus_core.memory.control import (
     RECORDER_GAVE_UP,
     Layout,
 )
+from horus_core.memory.tick_rows import bucket_start
 
 STATES = ("starting", "ready", "stopped", "failed", "dead")
 

@@ -28,7 +28,8 @@ from horus_core.memory.control import (
     L_LOST,
     N_CORE,
 )
-from horus_core.memory.lane import E_TIME, LaneReader
+from horus_core.memory.lane import LaneReader
+from horus_core.memory.segment import E_TIME
 
 _RECENT = 50  # messages that the rate of a topic is taken from
 

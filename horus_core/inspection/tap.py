@@ -14,7 +14,8 @@ from horus_core.graph.spec import EXTERNAL
 from horus_core.inspection.running_graphs import RunningGraph
 from horus_core.inspection.topic import Attachment
 from horus_core.memory.control import FREE, H_EPOCH, H_EPOCH_MONOTONIC, fence
-from horus_core.memory.lane import E_LENGTH, E_TICK, E_TIME, LaneReader
+from horus_core.memory.lane import LaneReader
+from horus_core.memory.segment import E_LENGTH, E_TICK, E_TIME
 from horus_core.messages.encoding import Decoder
 
 ALL_TICKS = 1 << 61

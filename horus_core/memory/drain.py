@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from horus_core.memory.control import FREE, L_COMMIT, L_GENERATION, L_HEAD, NEVER, Layout, fence
-from horus_core.memory.lane import E_LENGTH, E_POSITION, E_TICK, Segment, segment_name
+from horus_core.memory.segment import E_LENGTH, E_POSITION, E_TICK, Segment, segment_name
 from horus_core.memory.shared import Memory
 
 _COLUMNS = 8
@@ -13,7 +13,7 @@ _COLUMNS = 8
 Slice = tuple[np.ndarray, np.ndarray]  # index rows of shape (n, 8), payload bytes
 
 
-class Tap:
+class Drain:
     """Reads one lane for the recorder.
 
     Attributes:

@@ -1,11 +1,7 @@
 """Lanes: one publisher's messages on one topic, in shared memory.
 
-A lane is a series of segments, its generations; the control segment's lane row names the newest and holds the head. A
-segment is 8 header words, an index ring and a data ring, both with a power of two of places:
-
-    header   first sequence | index slots | data bytes | sealed (the first sequence that is in the next generation, -1: open)
-    index    sequence + 1 | tick | visible | monotonic ns | position | length | encoding | spare      (8 words an entry)
-    data     payloads, one after the other, never wrapped in the middle; position counts all bytes ever placed
+A lane is a series of segments (see `segment`), its generations; the control segment's lane row names the newest and holds the
+head.
 
 The writer stores the payload, then the entry, then the head, and, when its tick ends, commit. Readers go up to commit, so a
 fence there orders everything on processors that need one (the writer's before it stores commit or posts a semaphore, the
@@ -26,13 +22,19 @@ from collections.abc import Callable
 from horus_core.errors import SharedMemoryFull
 from horus_core.memory.control import FREE, L_COMMIT, L_GENERATION, L_HEAD, L_LOST, NEVER, Layout, fence
 from horus_core.memory.hotpath import ReaderCore, WriterCore
+from horus_core.memory.segment import (
+    E_LENGTH,
+    E_POSITION,
+    E_TICK,
+    E_VISIBLE,
+    ENTRY_BYTES,
+    FIRST_DATA,
+    S_SEALED,
+    Segment,
+    segment_name,
+)
 from horus_core.memory.shared import SHM, Memory
 
-S_FIRST, S_SLOTS, S_DATA, S_SEALED = range(4)
-HEADER_BYTES = 64
-ENTRY_BYTES = 64
-E_SEQUENCE, E_TICK, E_VISIBLE, E_TIME, E_POSITION, E_LENGTH, E_ENCODING = range(7)
-FIRST_DATA = 1 << 17  # bytes of the data ring of a first generation
 LIMIT = 1 << 26  # bytes up to which a lane grows for slow readers, less where /dev/shm is small (see `growth_limit`)
 _FORGET = 64  # messages that are let go at once
 
@@ -46,48 +48,6 @@ def growth_limit() -> int:
 def power_of_two(least: int) -> int:
     """The smallest power of two that is at least `least`."""
     return 1 << max(least - 1, 0).bit_length()
-
-
-class Segment:
-    """One generation of a lane, mapped.
-
-    Attributes:
-        words: the header and the index, as 64-bit words.
-        data: the data ring.
-    """
-
-    __slots__ = ("data", "data_mask", "first", "mask", "raw", "slots", "words")
-
-    def __init__(self, raw: memoryview) -> None:
-        self.raw = raw
-        header = raw[:HEADER_BYTES].cast("q")
-        self.first, self.slots = header[S_FIRST], header[S_SLOTS]
-        start = HEADER_BYTES + self.slots * ENTRY_BYTES
-        self.words = raw[:start].cast("q")
-        self.data = raw[start : start + header[S_DATA]]
-        self.mask, self.data_mask = self.slots - 1, header[S_DATA] - 1
-
-    @classmethod
-    def create(cls, memory: Memory, lane: int, generation: int, first: int, slots: int, data: int) -> Segment:
-        raw = memory.create(segment_name(lane, generation), HEADER_BYTES + slots * ENTRY_BYTES + data)
-        header = raw[:HEADER_BYTES].cast("q")
-        header[S_FIRST], header[S_SLOTS], header[S_DATA], header[S_SEALED] = first, slots, data, NEVER
-        return cls(raw)
-
-    def entry(self, sequence: int) -> int:
-        """The first word of the entry of `sequence`."""
-        return 8 + (sequence & self.mask) * 8
-
-    @property
-    def stop(self) -> int:
-        """The first sequence that is not here but in the next generation; FREE while there is none."""
-        sealed = self.words[S_SEALED]
-        return FREE if sealed == NEVER else sealed
-
-
-def segment_name(lane: int, generation: int) -> str:
-    """What the segment is called in its graph's memory."""
-    return f"{lane}.{generation}"
 
 
 class LaneWriter(WriterCore):

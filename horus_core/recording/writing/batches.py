@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from horus_core.engine.runner import TRACE_HEAD
 from horus_core.graph.spec import Graph
 from horus_core.memory.drain import Slice
-from horus_core.memory.lane import E_LENGTH, E_TICK
+from horus_core.memory.segment import E_LENGTH, E_TICK
+from horus_core.memory.tick_rows import ROW_HEAD
 from horus_core.recording.writing.writer import event_batch, message_batch, tick_batch
 
 _BY_PIECES = 4096  # mean bytes per payload from which reordering copies payload by payload
@@ -126,10 +126,10 @@ class BatchMaker:
         heads, nodes, received, counts = [], [], [], []
         for position, rows, payload in chunks:
             words = payload.view(np.int64).reshape(len(rows), -1)
-            heads.append(np.column_stack((rows[:, E_TICK], words[:, :TRACE_HEAD])))
+            heads.append(np.column_stack((rows[:, E_TICK], words[:, :ROW_HEAD])))
             nodes.append(np.full(len(rows), position, dtype=np.int16))
             inputs = self._graph.inputs[position]
-            bounds = words[:, TRACE_HEAD:].reshape(len(rows), len(inputs), 3)
+            bounds = words[:, ROW_HEAD:].reshape(len(rows), len(inputs), 3)
             there = bounds[:, :, 2] > bounds[:, :, 0]
             counts.append(there.sum(axis=1))
             found = np.empty((*there.shape, 4), dtype=np.int64)

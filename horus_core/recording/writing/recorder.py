@@ -34,8 +34,8 @@ from horus_core.memory.control import (
     Layout,
     fence,
 )
-from horus_core.memory.drain import Slice, Tap
-from horus_core.memory.lane import E_TICK
+from horus_core.memory.drain import Drain, Slice
+from horus_core.memory.segment import E_TICK
 from horus_core.memory.shared import Memory
 from horus_core.recording.format.header import Header
 from horus_core.recording.writing.batches import Batch, BatchMaker, Copies
@@ -81,13 +81,13 @@ class Recorder:
         self._maker = maker = BatchMaker(graph, control[H_EPOCH] - control[H_EPOCH_MONOTONIC])
         count = len(graph.nodes)
         places: dict[int, int] = {}
-        self._taps: list[tuple[int, int, Tap]] = []  # publisher, place among its topics, tap
+        self._drains: list[tuple[int, int, Drain]] = []  # publisher, place among its topics, drain
         for lane in graph.lanes:
             place = places[lane.node] = places.get(lane.node, -1) + 1
-            self._taps.append((lane.node, place, Tap(memory, control, layout, lane.index)))
-        self._traces = [Tap(memory, control, layout, len(graph.lanes) + each) for each in range(count)]
-        self._event_tap = Tap(memory, control, layout, layout.events)
-        written = skip_written(first_folder, header.id, maker, self._taps)
+            self._drains.append((lane.node, place, Drain(memory, control, layout, lane.index)))
+        self._traces = [Drain(memory, control, layout, len(graph.lanes) + each) for each in range(count)]
+        self._event_drain = Drain(memory, control, layout, layout.events)
+        written = skip_written(first_folder, header.id, maker, self._drains)
         maker.skip_events_to = written.event_ns
         self._skip_ticks = {graph.position(name): tick for name, tick in written.ticks.items()}
         self._main = Parts(first_folder, header, maker, self._options)
@@ -132,12 +132,12 @@ class Recorder:
         if copies.size and (final or copies.size >= FLUSH_BYTES or now - self._flushed >= FLUSH_SECONDS):
             self._hand_on(now)
         if self._oldest is not None and now - self._oldest > STALL_SECONDS:
-            for tap in self._all_taps():
-                tap.release(tap.cursor)
+            for drain in self._all_drains():
+                drain.release(drain.cursor)
         return new
 
-    def _all_taps(self) -> list[Tap]:
-        return [*(tap for _, _, tap in self._taps), *self._traces, self._event_tap]
+    def _all_drains(self) -> list[Drain]:
+        return [*(drain for _, _, drain in self._drains), *self._traces, self._event_drain]
 
     def _copy(self, final: bool, whole_ticks: bool) -> None:
         control, layout, copies = self._control, self._layout, self._copies
@@ -148,24 +148,24 @@ class Recorder:
         fence()
         outside = FREE if final else min([released, *limits]) if whole_ticks else released
         within: dict[int, int] = {}
-        for publisher, _, tap in self._taps:
-            within[publisher] = min(within.get(publisher, FREE), tap.tick_within(PIECE_BYTES))
-        for publisher, place, tap in self._taps:
+        for publisher, _, drain in self._drains:
+            within[publisher] = min(within.get(publisher, FREE), drain.tick_within(PIECE_BYTES))
+        for publisher, place, drain in self._drains:
             limit = min(outside if publisher < 0 else limits[publisher], within[publisher])
             dead = final and (publisher < 0 or control[layout.node(publisher) + N_STATE] in (W_DEAD, W_FAILED))
-            slices = tap.take(limit, all_written=dead)
+            slices = drain.take(limit, all_written=dead)
             if slices:
                 copies.add_messages(publisher, place, slices)
-            if tap.lost != self._lost.get(id(tap), 0):
-                self._note_loss(publisher, place, tap)
-        for position, tap in enumerate(self._traces):
-            slices = tap.take(limits[position] if whole_ticks else FREE)
+            if drain.lost != self._lost.get(id(drain), 0):
+                self._note_loss(publisher, place, drain)
+        for position, drain in enumerate(self._traces):
+            slices = drain.take(limits[position] if whole_ticks else FREE)
             if slices and position in self._skip_ticks:
                 slices = [_after(each, self._skip_ticks[position]) for each in slices]
                 slices = [each for each in slices if len(each[0])]
             if slices:
                 copies.add_ticks(position, slices)
-        slices = self._event_tap.take()
+        slices = self._event_drain.take()
         if slices:
             copies.add_events(slices)
 
@@ -176,13 +176,13 @@ class Recorder:
             return FREE
         return int(self._control[row + N_FINISHED])
 
-    def _note_loss(self, publisher: int, place: int, tap: Tap) -> None:
+    def _note_loss(self, publisher: int, place: int, drain: Drain) -> None:
         """Messages that a lane pushed out before they were copied: written down, never silent."""
-        lost = tap.lost - self._lost.get(id(tap), 0)
-        self._lost[id(tap)] = tap.lost
+        lost = drain.lost - self._lost.get(id(drain), 0)
+        self._lost[id(drain)] = drain.lost
         topic = [lane.topic for lane in self._graph.lanes if lane.node == publisher][place]
         self._control[H_RECORDED_LOST] += lost
-        self._add_event("lost", self._name(publisher), topic=topic, messages=lost, before_sequence=tap.lost_before)
+        self._add_event("lost", self._name(publisher), topic=topic, messages=lost, before_sequence=drain.lost_before)
 
     def _name(self, publisher: int) -> str:
         return self._maker.publishers[publisher]
@@ -207,8 +207,8 @@ class Recorder:
             self._gap[2] += messages
             self._control[H_RECORDED_LOST] += messages
         self._copies = Copies(event_slices=copies.event_slices, events=copies.events)
-        for tap in self._all_taps():
-            tap.release(tap.cursor)
+        for drain in self._all_drains():
+            drain.release(drain.cursor)
 
     def _end_gap(self) -> None:
         assert self._gap is not None
@@ -218,7 +218,7 @@ class Recorder:
 
     def _hand_on(self, now: float) -> None:
         copies, self._copies, self._flushed = self._copies, Copies(), now
-        copies.marks = [(tap, tap.cursor) for tap in self._all_taps()]
+        copies.marks = [(drain, drain.cursor) for drain in self._all_drains()]
         with self._lock:
             self._backlog += copies.size
         self._control[H_RECORDER_BACKLOG] = self._backlog
@@ -258,8 +258,8 @@ class Recorder:
             if self._main in self._targets:
                 self._control[H_RECORDED_BYTES] = self._main.size()
             self._oldest = None
-            for tap, cursor in copies.marks:
-                tap.release(cursor)
+            for drain, cursor in copies.marks:
+                drain.release(cursor)
             with self._lock:
                 self._backlog -= copies.size
             self._control[H_RECORDER_BACKLOG] = self._backlog

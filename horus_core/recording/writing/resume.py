@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from horus_core.errors import RecordingError
-from horus_core.memory.drain import Tap
+from horus_core.memory.drain import Drain
 from horus_core.recording.format.names import FILE_NAME, file_stem
 from horus_core.recording.reading.file import RecordingFile
 from horus_core.recording.writing.batches import BatchMaker
@@ -30,8 +30,8 @@ class Written:
     event_ns: int = 0
 
 
-def skip_written(folder: Path, identity: str, maker: BatchMaker, taps: Sequence[tuple[int, int, Tap]]) -> Written:
-    """Moves taps past what earlier parts of the session already hold, and counts what neither they nor the lanes hold.
+def skip_written(folder: Path, identity: str, maker: BatchMaker, drains: Sequence[tuple[int, int, Drain]]) -> Written:
+    """Moves drains past what earlier parts of the session already hold, and counts what neither they nor the lanes hold.
 
     A recorder that is killed between a write and the release of its lanes leaves a batch that the lanes still hold; only the
     last batch of a node's last part can be such a one.
@@ -39,7 +39,7 @@ def skip_written(folder: Path, identity: str, maker: BatchMaker, taps: Sequence[
     Args:
         folder, identity: the session's.
         maker: knows the publishers and their topics.
-        taps: publisher, place among its topics, and tap.
+        drains: publisher, place among its topics, and drain.
 
     Returns:
         What is to be skipped of ticks and events, which have no sequences.
@@ -51,13 +51,13 @@ def skip_written(folder: Path, identity: str, maker: BatchMaker, taps: Sequence[
             continue
         topics = last.column("topic").indices.to_numpy()
         sequences = last.column("sequence").to_numpy()
-        for owner, place, tap in taps:
+        for owner, place, drain in drains:
             mine = sequences[topics == place]
             if owner == publisher and len(mine):
                 # The lane may be released beyond that: the recorder had copied it while the disk stood still, and died with it.
-                released, tap.cursor = tap.cursor, int(np.max(mine)) + 1
-                if released > tap.cursor:
-                    tap.lose(released)
+                released, drain.cursor = drain.cursor, int(np.max(mine)) + 1
+                if released > drain.cursor:
+                    drain.lose(released)
     ticks = _last_batch(folder, identity, "scheduler", "scheduler")
     if ticks is not None:
         for name, tick in zip(ticks.column("node").to_pylist(), ticks.column("tick").to_pylist(), strict=True):

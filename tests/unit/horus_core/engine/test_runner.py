@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 import horus
 from horus import Node, NodeFailed, Scheduler, UnknownTopic, UnsendableValue
 from horus_core.engine.coordinator import ExternalLanes
-from horus_core.engine.runner import NodeRunner, RunOptions, bucket_start
+from horus_core.engine.runner import NodeRunner, RunOptions
 from horus_core.graph.spec import build_graph
 from horus_core.memory.control import BUCKETS, H_EXTERNAL, Layout, create_control
-from horus_core.memory.hotpath.pure import bucket_of
 from horus_core.memory.lane import LaneWriter
 from horus_core.memory.shared import LocalMemory
+from horus_core.memory.tick_rows import bucket_of, bucket_start
 from horus_core.messages.encoding import MSGPACK
 from tests.plain_arrow import ran, sent
 

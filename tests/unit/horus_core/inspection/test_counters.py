@@ -18,8 +18,8 @@ from horus_core.memory.control import (
     Layout,
     create_control,
 )
-from horus_core.memory.hotpath.pure import bucket_of
 from horus_core.memory.shared import LocalMemory
+from horus_core.memory.tick_rows import bucket_of
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])

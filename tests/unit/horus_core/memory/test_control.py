@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from horus_core.graph.spec import NodeSpec, TopicSpec, build_graph
+from horus_core.memory import control
 from horus_core.memory.control import FREE, NEVER, Fence, Layout, create_control, open_control
-from horus_core.memory.shared import LocalMemory, control
+from horus_core.memory.shared import LocalMemory
 
 
 def layout_of(nodes: int = 3) -> Layout:

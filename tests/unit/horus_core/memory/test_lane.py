@@ -19,19 +19,11 @@ from horus_core.errors import SharedMemoryFull
 from horus_core.graph.spec import NodeSpec, TopicSpec, build_graph
 from horus_core.memory import lane as lanes
 from horus_core.memory.control import FREE, L_COMMIT, L_GENERATION, L_HEAD, L_LOST, Layout, create_control
-from horus_core.memory.lane import (
-    E_LENGTH,
-    FIRST_DATA,
-    S_SEALED,
-    LaneReader,
-    LaneWriter,
-    Segment,
-    power_of_two,
-    segment_name,
-)
+from horus_core.memory.drain import Drain
+from horus_core.memory.lane import LaneReader, LaneWriter, power_of_two
+from horus_core.memory.segment import E_LENGTH, FIRST_DATA, S_SEALED, Segment, segment_name
 from horus_core.memory.shared import LocalMemory, Memory, SharedMemory
 from horus_core.messages.encoding import ARRAYS, MSGPACK, RAW, Encoder
-from horus_core.recording.writing.recorder import Tap
 
 ROOT = Path(__file__).parents[4]
 EVERYTHING = 1 << 60
@@ -379,17 +371,17 @@ def test_a_recorder_takes_no_other_bytes_than_the_messages_own(small_limit: int)
     line = Line(capacity=1 << 16, recorded=True)
     line.release(1)
     line.release(2)
-    tap = Tap(line.memory, line.control, line.layout, 0)
+    drain = Drain(line.memory, line.control, line.layout, 0)
     for at in range(1000):
         line.send(b"%06d" % at + bytes(3000))
     found = []
-    for rows, payload in tap.take():
+    for rows, payload in drain.take():
         ends = np.cumsum(rows[:, E_LENGTH])
         for row, end in zip(rows.tolist(), ends.tolist(), strict=True):
             found.append((row[0] - 1, int(payload[end - row[E_LENGTH] : end].tobytes()[:6])))
     assert all(sequence == number for sequence, number in found)
     assert [sequence for sequence, _ in found] == list(range(1000))[-len(found) :]
-    assert len(found) + tap.lost == 1000
+    assert len(found) + drain.lost == 1000
 
 
 def test_only_the_recorder_is_waited_for(small_limit: int) -> None:
@@ -691,14 +683,14 @@ def test_the_words_of_a_lane_say_what_it_holds() -> None:
 
 def test_a_tap_says_up_to_which_tick_a_piece_of_a_size_goes() -> None:
     line = Line(recorded=True)
-    tap = Tap(line.memory, line.control, line.layout, 0)
-    assert tap.tick_within(1000) == FREE  # nothing is there
+    drain = Drain(line.memory, line.control, line.layout, 0)
+    assert drain.tick_within(1000) == FREE  # nothing is there
     for _ in range(6):
         line.send(bytes(60), bytes(40))  # 100 bytes a tick
-    assert tap.tick_within(600) == FREE
-    assert tap.tick_within(599) == 5  # five ticks and a part of the sixth, which stays whole
-    assert tap.tick_within(250) == 1
-    assert tap.tick_within(10) == 0  # a tick that is larger than the piece is taken all the same
-    taken = list(iter(lambda: tap.take(tap.tick_within(250)), []))
+    assert drain.tick_within(600) == FREE
+    assert drain.tick_within(599) == 5  # five ticks and a part of the sixth, which stays whole
+    assert drain.tick_within(250) == 1
+    assert drain.tick_within(10) == 0  # a tick that is larger than the piece is taken all the same
+    taken = list(iter(lambda: drain.take(drain.tick_within(250)), []))
     assert [len(rows) for slices in taken for rows, _ in slices] == [4, 4, 4]
     assert sum(len(payload) for slices in taken for _, payload in slices) == 600

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import struct
 import subprocess
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from horus_core.engine.relay import Relay, relay_of
 from horus_core.graph.schedule import NodeSchedule
 from horus_core.graph.spec import Graph, NodeSpec, TopicSpec, build_graph
+from horus_core.memory import hotpath
 from horus_core.memory.control import (
     FREE,
     H_ADMITTED,
@@ -36,8 +38,8 @@ from horus_core.memory.control import (
     create_control,
 )
 from horus_core.memory.hotpath import ORPHAN, READY, SAFE, STOP, pure, words
-from horus_core.memory.lane import E_LENGTH, E_POSITION, Segment
-from horus_core.memory.shared import LocalMemory, SharedMemory, hotpath
+from horus_core.memory.segment import E_LENGTH, E_POSITION, Segment
+from horus_core.memory.shared import LocalMemory, SharedMemory
 from horus_core.messages.encoding import MSGPACK, RAW
 
 ROOT = Path(__file__).parents[5]
@@ -58,9 +60,23 @@ def test_the_native_part_was_compiled_with_the_words_of_the_control_segment() ->
     assert words.table() == native.WORDS
 
 
+def test_a_module_that_was_compiled_for_other_numbers_is_told_apart_by_the_first_of_them() -> None:
+    ours = words.table()
+    assert words.difference(ours) == ""
+    assert words.difference(ours | {"E_LENGTH": 9}) == f"E_LENGTH is 9 there and {ours['E_LENGTH']} here"
+    assert words.difference({name: value for name, value in ours.items() if name != "READY"}).startswith(
+        "READY is None"
+    )
+    assert words.difference(None) == "it has no table of words"
+
+
+def test_the_arguments_of_a_turn_are_as_many_as_both_sides_say() -> None:
+    assert len(inspect.signature(pure.Turn).parameters) == words.TURN_FIELDS
+
+
 def test_what_is_exercised_below_passes_without_the_native_part() -> None:
     """The lanes, the tick engine and inline graphs once more, in Python."""
-    names = ["test_lane.py", "test_runner.py", "test_inline.py"]
+    names = ["memory/test_lane.py", "engine/test_runner.py", "execution/test_inline.py"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/unit/horus_core/{name}" for name in names)],
         cwd=ROOT,
