@@ -24,7 +24,8 @@ from horus_core.execution.eventlog import log as events
 from horus_core.processes.process import set_title
 from horus_core.project.manifest import read_project, session_of, unknown_node
 from horus_core.recording.keeping.sessions import check_name, free_session_name, recordings_folder
-from horus_core.scheduler.launch import Launch, run_script
+from horus_core.scheduler.launch import Launch
+from horus_core.scheduler.script import run_script
 from horus_daemon.client_to_daemon import GraphSpec
 from horus_daemon.daemon_to_client import Ended
 from horus_daemon.logfile import LogStream, RotatedFile

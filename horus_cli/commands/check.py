@@ -33,7 +33,8 @@ def command(ctx: click.Context, script: str | None, as_json: bool) -> int:
     """
     from horus_core.project.manifest import read_project, unknown_node
     from horus_core.project.preview import preview
-    from horus_core.scheduler.launch import Launch, capture_graph
+    from horus_core.scheduler.launch import Launch
+    from horus_core.scheduler.script import capture_graph
 
     project = read_project(script or ".") if script is None or Path(script).is_dir() else None
     path = project.script if project else Path(str(script))

@@ -51,7 +51,8 @@ def command(
     Exit codes: 0; 1 if a node or the script failed; 2 for misuse; 130 after Ctrl-C.
     """
     from horus_cli.running import RunView
-    from horus_core.scheduler.launch import Launch, run_script
+    from horus_core.scheduler.launch import Launch
+    from horus_core.scheduler.script import run_script
 
     if detach:
         if inline or as_json:

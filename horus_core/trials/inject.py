@@ -21,6 +21,7 @@ from horus_core.recording.keeping.sessions import recordings_folder
 from horus_core.recording.reading.reader import Session
 from horus_core.scheduler import launch as launching
 from horus_core.scheduler.scheduler import Scheduler
+from horus_core.scheduler.script import capture_graph
 
 _TEMPORARY = ".injected-"  # then the id of the process; a leading dot keeps it out of the list of sessions
 
@@ -235,7 +236,7 @@ def prepare(
 def _graph_of(session: Session, script: Script, arguments: Sequence[str], launch: launching.Launch | None) -> Scheduler:
     if script.state == "copy":  # what it imports stands beside the original, if anywhere
         sys.path.insert(0, str(Path(session.header.script).parent))
-    scheduler = launching.capture_graph(script.path, arguments, launch)
+    scheduler = capture_graph(script.path, arguments, launch)
     if scheduler.is_replaying():
         raise InvalidValue("the script", repr(str(script.path)), "one whose first run is live, not a replay")
     return scheduler
