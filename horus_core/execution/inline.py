@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from horus_core.engine import clock
-from horus_core.engine.coordinator import Pace, Pattern, Patterns
+from horus_core.engine.pace import Pace
+from horus_core.engine.patterns import Pattern, Patterns
 from horus_core.engine.runner import NodeRunner, own_traceback
 from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
 from horus_core.execution.eventlog import EventLog

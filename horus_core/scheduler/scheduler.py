@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from horus_core.engine.coordinator import Pace
+from horus_core.engine.pace import Pace
 from horus_core.engine.placement import Placement, place, usable_cores
 from horus_core.engine.runner import RunOptions
 from horus_core.errors import (

@@ -13,7 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from horus_core.engine import coordinator as coordination
-from horus_core.engine.coordinator import Coordinator, Pace, Patterns
+from horus_core.engine import lateness
+from horus_core.engine.coordinator import Coordinator
+from horus_core.engine.pace import Pace
+from horus_core.engine.patterns import Patterns
+from horus_core.engine.semaphores import Semaphores
 from horus_core.graph.schedule import NodeSchedule
 from horus_core.graph.spec import Graph, NodeSpec, TopicSpec, build_graph
 from horus_core.memory.control import (
@@ -260,7 +264,11 @@ def run(
     world: World, monkeypatch: pytest.MonkeyPatch, last_tick: int | None, period_ns: float, first_tick: int = 0
 ) -> Coordinator:
     monkeypatch.setattr(coordination, "time", world)
-    coordinator = Coordinator(world.graph, world, world.control, world.layout, world, world.lockstep, first_tick)  # type: ignore[arg-type]
+    monkeypatch.setattr(lateness, "time", world)
+    semaphores = Semaphores(world, len(world.graph.nodes), not world.lockstep)  # type: ignore[arg-type]
+    coordinator = Coordinator(
+        world.graph, world, world.control, world.layout, semaphores, world, world.lockstep, first_tick  # type: ignore[arg-type]
+    )
     coordinator.run(last_tick, Pace(period_ns))
     return coordinator
 
@@ -441,12 +449,12 @@ def test_nobody_waits_for_a_node_that_has_ended(monkeypatch: pytest.MonkeyPatch)
     world = World(graph, True, quick)
     coordinator = run(world, monkeypatch, 4, 0)
     world.next[graph.position("a")] = 1 << 60  # its process is gone
-    coordinator.take_out(graph.position("a"))
+    coordinator.absence.take_out(graph.position("a"))
     coordinator.run(9, Pace(0))
     assert ticks_of(world, "a") == list(range(5))
     assert ticks_of(world, "b") == list(range(10))
     world.next[graph.position("a")] = 10
-    coordinator.bring_back(graph.position("a"))
+    coordinator.absence.bring_back(graph.position("a"))
     coordinator.run(14, Pace(0))
     assert ticks_of(world, "a") == [*range(5), *range(10, 15)]
     assert ticks_of(world, "b") == list(range(15))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import horus
 from horus import Node, NodeFailed, Scheduler, UnknownTopic, UnsendableValue
-from horus_core.engine.coordinator import ExternalLanes
+from horus_core.engine.commits import Commits
 from horus_core.engine.runner import NodeRunner, RunOptions
 from horus_core.graph.spec import build_graph
 from horus_core.memory.control import BUCKETS, H_EXTERNAL, Layout, create_control
