@@ -40,16 +40,18 @@ from horus_core.errors import (
     UnsendableValue,
     UnshippableCallable,
 )
-from horus_core.graph.node import Node, Pub, Sub
+from horus_core.graph.declaration import Pub, Sub
+from horus_core.graph.node import Node
 from horus_core.graph.restart import Restart
-from horus_core.recording.writing.options import Recording
 
 if typing.TYPE_CHECKING:
     from horus_core.inspection.topic import Topic
+    from horus_core.recording.writing.options import Recording
     from horus_core.scheduler.scheduler import Interrupted, Scheduler, run
 
 _LATER = dict.fromkeys(("Interrupted", "Scheduler", "run"), "horus_core.scheduler.scheduler") | {
-    "Topic": "horus_core.inspection.topic"
+    "Topic": "horus_core.inspection.topic",
+    "Recording": "horus_core.recording.writing.options",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from horus_core.engine.commits import Commits
 from horus_core.engine.lateness import Lateness
 from horus_core.engine.semaphores import Semaphores
-from horus_core.engine.watch import Watch
+from horus_core.engine.watch import Happenings
 from horus_core.graph.spec import Graph
 from horus_core.memory.control import (
     FREE,
@@ -25,7 +25,7 @@ class Absence:
 
     Args:
         graph, control, layout, semaphores, commits: the graph's.
-        watch: is told who came back.
+        happenings: is told who came back.
         lateness: in real time, who is late.
         down: the nodes whose processes have ended; changed here only.
     """
@@ -37,12 +37,12 @@ class Absence:
         layout: Layout,
         semaphores: Semaphores,
         commits: Commits,
-        watch: Watch,
+        happenings: Happenings,
         lateness: Lateness,
         down: set[int],
     ) -> None:
         self._graph, self._control, self._layout = graph, control, layout
-        self._semaphores, self._commits, self._watch, self._lateness = semaphores, commits, watch, lateness
+        self._semaphores, self._commits, self._happenings, self._lateness = semaphores, commits, happenings, lateness
         self._rows = [layout.node(each) for each in range(len(graph.nodes))]
         self._down = down
         self._returning: set[int] = set()
@@ -86,7 +86,7 @@ class Absence:
             control[row + N_FINISHED] = control[row + N_EXCUSED] = tick - 1
             fence()
             control[row + N_BACK] = control[row + N_RESUME] = tick
-            self._watch.came_back(position, tick)
+            self._happenings.came_back(position, tick)
             self._down.discard(position)
             self._semaphores.post[position]()
         self._returning.clear()

@@ -1,14 +1,13 @@
 """Releases ticks: in lockstep when everybody has finished the last one, in real time by the clock.
 
-What a node sees in a tick is settled before the tick begins: at a release the coordinator commits what came from outside, what
-late and dead nodes have sent, and lets those that are back take part, and only then announces the tick. Who is late is decided in
-`lateness`, who is gone and comes back in `absence`.
+What a node sees in a tick is settled before the tick begins: at a release the coordinator commits what came from outside and
+what late and dead nodes have sent, lets those that are back take part, and only then announces the tick. Who is late is decided
+in `lateness`, who is gone and comes back in `absence`.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import posix_ipc
 
@@ -18,8 +17,9 @@ from horus_core.engine.lateness import Lateness
 from horus_core.engine.pace import Pace
 from horus_core.engine.patterns import Pattern, Patterns
 from horus_core.engine.relay import relay_of
+from horus_core.engine.safe_mode import SafeMode
 from horus_core.engine.semaphores import Semaphores
-from horus_core.engine.watch import Watch
+from horus_core.engine.watch import Happenings, Watch
 from horus_core.graph.spec import Graph
 from horus_core.memory.control import (
     FREE,
@@ -49,12 +49,13 @@ class Coordinator:
     Args:
         graph, memory, control, layout, semaphores: the graph's.
         watch: who looks after the processes.
+        happenings: is told of misses, returns, slips and safe mode.
+        safe_mode: whether safe mode is wanted.
         lockstep: wait for everybody.
         first_tick: the first tick to release.
 
     Attributes:
         tick: the next tick to release.
-        safe_mode: whether safe mode is to begin with the next tick, or has.
         lateness: who is late.
         absence: who has no process.
     """
@@ -67,21 +68,23 @@ class Coordinator:
         layout: Layout,
         semaphores: Semaphores,
         watch: Watch,
+        happenings: Happenings,
+        safe_mode: SafeMode,
         lockstep: bool,
         first_tick: int,
     ) -> None:
         self._graph, self._control, self._watch, self._lockstep = graph, control, watch, lockstep
+        self._happenings = happenings
         self._patterns = Patterns(graph, layout)
         self._commits = Commits(graph, memory, control, layout)
         self._post, self._done = semaphores.post, semaphores.done
         down: set[int] = set()
-        self.lateness = Lateness(graph, control, layout, semaphores, self._commits, watch, down)
-        self.absence = Absence(graph, control, layout, semaphores, self._commits, watch, self.lateness, down)
+        self.lateness = Lateness(graph, control, layout, semaphores, self._commits, happenings, down)
+        self.absence = Absence(graph, control, layout, semaphores, self._commits, happenings, self.lateness, down)
         self._rows = [layout.node(each) for each in range(len(graph.nodes))]
         self.tick = first_tick if self._patterns.at(first_tick).active else self._patterns.next(first_tick)
         self._stop_since = 0.0
-        self.safe_mode = False
-        self._with_safe_state = frozenset(each for each, node in enumerate(graph.nodes) if node.safe_state)
+        self._safe_mode = safe_mode
         self._relay = relay_of(graph) if lockstep else None
         self._origin = (0, self.tick)  # a monotonic time, and the tick that is due then
 
@@ -130,12 +133,12 @@ class Coordinator:
                 self.absence.readmit(tick)
             out = self.out
             pattern = patterns.without(tick, out) if out else patterns.at(tick)
-            if self.safe_mode and not control[H_SAFE_MODE]:
+            if self._safe_mode.wanted and not control[H_SAFE_MODE]:
                 pattern = self._begin_safe_mode(tick, out)
             for position in pattern.computes:
                 self._await(self._rows[position] + N_FINISHED, self._graph.schedules[position].last(tick - 1))
             self._commits.external(tick)
-            relayed = self._relay is not None and not period_ns and not out and not self.safe_mode
+            relayed = self._relay is not None and not period_ns and not out and not self._safe_mode.wanted
             if relayed:
                 control[H_RELAY] = FREE if last_tick is None else last_tick
             fence()
@@ -173,7 +176,7 @@ class Coordinator:
         control, watch, relay = self._control, self._watch, self._relay
         finished = self._rows[relay.sink] + N_FINISHED  # type: ignore[union-attr]
         while True:
-            if watch.stopping or pace.paused or pace.period_ns or self.absence or self.safe_mode:
+            if watch.stopping or pace.paused or pace.period_ns or self.absence or self._safe_mode.wanted:
                 control[H_RELAY] = NEVER
             ended = control[finished]
             fence()
@@ -213,9 +216,8 @@ class Coordinator:
     def _begin_safe_mode(self, tick: int, out: frozenset[int]) -> Pattern:
         """The pattern of the tick with which safe mode begins: every ``safe_state`` runs in it."""
         self._control[H_SAFE_MODE] = tick + 1
-        self._watch.safe_mode_began(tick)
-        pattern = self._patterns.without(tick, out, self._with_safe_state)
-        return replace(pattern, sources=pattern.active)  # nobody waits for anybody
+        self._happenings.safe_mode_began(tick)
+        return self._patterns.of_safe_mode(tick, out)
 
     # Real time.
 
@@ -248,7 +250,7 @@ class Coordinator:
         """The machine stood still for more than a period: the schedule moves on instead of catching up in a burst."""
         self._origin = (self._origin[0] + behind_ns, self._origin[1])
         self._control[H_SLIPS] += 1
-        self._watch.slipped(self.tick, behind_ns)
+        self._happenings.slipped(self.tick, behind_ns)
 
     def _release(self, tick: int, at: int) -> None:
         control, lateness = self._control, self.lateness
@@ -257,7 +259,7 @@ class Coordinator:
             self.absence.readmit(tick)
         out = self.out
         pattern = self._patterns.without(tick, out) if out else self._patterns.at(tick)
-        if self.safe_mode and not control[H_SAFE_MODE]:
+        if self._safe_mode.wanted and not control[H_SAFE_MODE]:
             pattern = self._begin_safe_mode(tick, out)
         self._commits.external(tick)
         lateness.issue_tickets(pattern)

@@ -1,8 +1,8 @@
 """Who is late: deadlines, the ticket that decides it, and the release at which a late node takes part again.
 
-Each release of a node issues a ticket (a semaphore). The worker that finishes and the coordinator at the deadline both try to take
-it, and exactly one gets it. A node that is late holds nobody up any longer; what it has sent is committed at the first release
-after it has finished, from which it takes part again. The ticks in between are not made up for.
+Each release of a node issues a ticket (a semaphore). The worker that finishes and the coordinator at the deadline both try to
+take it, and exactly one gets it. A node that is late holds nobody up any longer; what it has sent is committed at the first
+release after it has finished, from which it takes part again. The ticks in between are not made up for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import posix_ipc
 from horus_core.engine.commits import Commits
 from horus_core.engine.patterns import Pattern
 from horus_core.engine.semaphores import Semaphores
-from horus_core.engine.watch import Watch
+from horus_core.engine.watch import Happenings
 from horus_core.graph.spec import Graph
 from horus_core.memory.control import (
     N_CURRENT,
@@ -34,7 +34,7 @@ class Lateness:
 
     Args:
         graph, control, layout, semaphores, commits: the graph's.
-        watch: is told of each miss.
+        happenings: is told of each miss.
         gone: the nodes whose processes have ended; they miss nothing. Whoever made it changes it.
 
     Attributes:
@@ -48,13 +48,15 @@ class Lateness:
         layout: Layout,
         semaphores: Semaphores,
         commits: Commits,
-        watch: Watch,
+        happenings: Happenings,
         gone: set[int],
     ) -> None:
         self._graph, self._control, self._semaphores, self._commits = graph, control, semaphores, commits
-        self._watch, self._gone = watch, gone
+        self._happenings, self._gone = happenings, gone
         self._rows = [layout.node(each) for each in range(len(graph.nodes))]
-        self._due: list[tuple[int, int, int, bool]] = []  # deadline (monotonic ns), position, tick, whether it is the last
+        self._due: list[
+            tuple[int, int, int, bool]
+        ] = []  # deadline (monotonic ns), position, tick, whether it is the last
         self.late: dict[int, int] = {}
         self._since: dict[int, int] = {}
 
@@ -110,7 +112,7 @@ class Lateness:
         self._control[row + N_EXCUSED] = max(self._control[row + N_EXCUSED], tick)
         fence()
         self.wake_hearers(position)
-        self._watch.missed(position, tick)
+        self._happenings.missed(position, tick)
 
     def _held_up(self, position: int, tick: int) -> bool:
         """Whether a node that this one waits for is late in `tick`, or waits itself."""

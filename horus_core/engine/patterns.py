@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from horus_core.graph.spec import Graph
 from horus_core.memory.control import N_EXCUSED, N_FINISHED, Layout
@@ -37,6 +37,7 @@ class Patterns:
         self._graph, self._layout = graph, layout
         self._length = math.lcm(*(schedule.ticks for schedule in graph.schedules))
         self._kept: dict[int, Pattern] = {}
+        self._with_safe_state = frozenset(each for each, node in enumerate(graph.nodes) if node.safe_state)
         self._always = any((schedule.jobs, schedule.ticks) == (1, 1) for schedule in graph.schedules)
 
     def at(self, tick: int) -> Pattern:
@@ -67,6 +68,11 @@ class Patterns:
             computes=tuple(each for each in active if graph.nodes[each].compute),
             deadlines=tuple(sorted((round(graph.deadlines[each] * 1e9), each) for each in active)),
         )
+
+    def of_safe_mode(self, tick: int, out: frozenset[int]) -> Pattern:
+        """The pattern of the tick with which safe mode begins: every ``safe_state`` runs in it, and nobody waits."""
+        pattern = self.without(tick, out, self._with_safe_state)
+        return replace(pattern, sources=pattern.active)
 
     def next(self, tick: int) -> int:
         """The first tick after `tick` in which any node runs."""

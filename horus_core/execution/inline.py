@@ -12,19 +12,20 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from horus_core.engine import clock
 from horus_core.engine.pace import Pace
 from horus_core.engine.patterns import Pattern, Patterns
 from horus_core.engine.runner import NodeRunner, own_traceback
+from horus_core.engine.safe_mode import SafeMode
 from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
-from horus_core.execution.eventlog import EventLog
-from horus_core.execution.supervisor import Plan
+from horus_core.execution.events import Events
+from horus_core.execution.failure_policy import Action, judge
+from horus_core.execution.phase import Phase
+from horus_core.execution.plan import Plan
 from horus_core.graph.node import Node
-from horus_core.graph.restart import ordinal
 from horus_core.memory.control import (
     H_EPOCH,
     H_EPOCH_MONOTONIC,
@@ -39,22 +40,19 @@ from horus_core.memory.control import (
     N_PID,
     N_RESTARTS,
     N_STATE,
-    RUNNING,
     W_READY,
     W_STOPPED,
     Layout,
     create_control,
 )
-from horus_core.memory.lane import LaneWriter
 from horus_core.memory.shared import LocalMemory
-from horus_core.messages.encoding import RAW
 
 _POLL_SECONDS = 0.02
 _log = logging.getLogger("horus")
 
 
 class Inline:
-    """Runs a graph in this process; the same calls as :class:`Supervisor`.
+    """Executes a plan in this process, see :class:`Engine`.
 
     Args:
         plan: what to run.
@@ -63,22 +61,32 @@ class Inline:
 
     def __init__(self, plan: Plan, nodes: dict[str, Node]) -> None:
         self.plan = plan
+        self.phase = Phase.NEW
+        self.memory, self.layout = LocalMemory(), Layout.of(plan.graph)
         self.stopping = False
         self.failure: NodeFailed | None = None
         self.degradations: list[str] = []
         self.paths: list[str] = []
+        self.safe_mode = SafeMode(self._safe_mode_asked)
         self._nodes = nodes
+        self._runners: list[NodeRunner] = []
         self._recorder: Any = None
         self._polled = 0.0
-        self._event_log = EventLog()
         self._out: frozenset[int] = frozenset()
         self._restarts: dict[int, list[float]] = {}  # per node, when it was started again
-        self._safe_mode = False  # whether safe mode is to begin with the next tick, or has
+
+    @property
+    def blackbox(self) -> Path | None:
+        """None: a graph in this process ends with it, and so would its flight recorder."""
+        return None
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = self.phase.to(phase)
+        self.control[H_STATE] = phase
 
     def start(self) -> None:
         """Makes the lanes and calls every ``init``; raises StartFailed."""
         plan, graph, options = self.plan, self.plan.graph, self.plan.options
-        self.memory, self.layout = LocalMemory(), Layout.of(self.plan.graph)
         self.control = control = create_control(
             self.memory, self.layout, options.first_tick, plan.recording is not None
         )
@@ -90,8 +98,9 @@ class Inline:
             if self._patterns.at(options.first_tick).active
             else self._patterns.next(options.first_tick)
         )
-        self._events = LaneWriter(self.memory, control, self.layout, self.layout.events, 256)
-        self._runners: list[NodeRunner] = []
+        self._events = Events(graph, self.memory, control, self.layout)
+        self.emit = self._events.emit
+        self._enter(Phase.STARTING)
         for position in range(len(graph.nodes)):
             self._start_node(position)
         if plan.recording is not None:
@@ -104,7 +113,7 @@ class Inline:
             header = plan.recording.header(self.epoch_ns)
             self._recorder = Recorder(self.memory, control, self.layout, graph, plan.recording.targets, header)
             self.paths = [str(path) for path in self._recorder.paths]
-        control[H_STATE] = RUNNING
+        self._enter(Phase.RUNNING)
         self.emit("start", nodes=[node.name for node in graph.nodes])
 
     def _start_node(self, position: int) -> None:
@@ -158,7 +167,7 @@ class Inline:
             _log.warning("%s", said)
 
     def run(self, last_tick: int | None, pace: Pace) -> None:
-        """Runs ticks up to `last_tick`; arguments as for :meth:`Coordinator.run`.
+        """Runs ticks up to `last_tick`; see :meth:`Engine.run`.
 
         Raises:
             NodeFailed: a node ended the graph.
@@ -179,7 +188,7 @@ class Inline:
                     origin += behind
             control[H_RELEASED] = tick
             pattern = self._patterns.without(tick, self._out) if self._out else self._patterns.at(tick)
-            if self._safe_mode and not control[H_SAFE_MODE]:
+            if self.safe_mode.wanted and not control[H_SAFE_MODE]:
                 pattern = self._begin_safe_mode(tick)
             for position in pattern.active:
                 runner = self._runners[position]
@@ -202,24 +211,22 @@ class Inline:
         runner, node = self._runners[position], self.plan.graph.nodes[position]
         what = "raised an exception"
         if node.critical is not None:
-            self.enter_safe_mode(f"critical node {node.name!r} {what}")
+            self.safe_mode.enter(f"critical node {node.name!r} {what}")
         while runner.failure is not None:
             trace = runner.failure[1]
             self.emit("error", position, tick, traceback=trace)
-            if node.failure_policy == "skip" and node.critical is None:
+            now = time.monotonic()
+            verdict = judge(node, what, False, self._restarts.get(position, []), now)
+            if verdict.action is Action.LEAVE_OUT:
                 _log.warning("node %r %s in tick %d; the graph goes on without it\n%s", node.name, what, tick, trace)
                 self.emit("skip", position, tick)
                 self._out = self._out | {position}
                 return
-            now, rule = time.monotonic(), node.restart
-            recent = [each for each in self._restarts.get(position, ()) if now - each < rule.window]
-            if node.failure_policy != "restart" or len(recent) >= rule.times:
-                if recent:
-                    what = f"{what}, for the {ordinal(len(recent) + 1)} time in {rule.window:g} s,"
-                self.failure = NodeFailed(node.name, tick, what, trace)
+            if verdict.action is Action.END:
+                self.failure = NodeFailed(node.name, tick, verdict.what, trace)
                 self.stopping = True
                 return
-            self._restarts[position] = [*recent, now]
+            self._restarts[position] = [*verdict.earlier, now]
             _log.warning("node %r %s in tick %d; starting it again\n%s", node.name, what, tick, trace)
             self._restart(position, tick)
             if runner.failure is not None:
@@ -241,12 +248,9 @@ class Inline:
         self.control[self.layout.node(position) + N_BACK] = back = self._patterns.next(tick)
         self.emit("back", position, back)
 
-    def enter_safe_mode(self, reason: str) -> None:
-        """Every node's ``safe_state`` runs in the next tick, and those nodes do not tick after it."""
-        if not self._safe_mode:
-            self._safe_mode = True
-            self.emit("safe mode", reason=reason)
-            _log.warning("entering safe mode: %s", reason)
+    def _safe_mode_asked(self, reason: str) -> None:
+        self.emit("safe mode", reason=reason)
+        _log.warning("entering safe mode: %s", reason)
 
     def _begin_safe_mode(self, tick: int) -> Pattern:
         """The pattern of the tick with which safe mode begins: every ``safe_state`` runs in it."""
@@ -254,22 +258,7 @@ class Inline:
         self.emit("safe mode began", tick=tick)
         for runner in self._runners:
             runner.safe = True
-        safe = frozenset(each for each, node in enumerate(self.plan.graph.nodes) if node.safe_state)
-        return self._patterns.without(tick, self._out, safe)
-
-    def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:
-        """Writes an event into the recording, and into the log."""
-        released = max(int(self.control[H_RELEASED]) if tick is None else tick, 0)
-        name = "" if position is None else self.plan.graph.nodes[position].name
-        self._event_log(event, name, released, detail)
-        self._events.put(
-            RAW, msgspec.msgpack.encode((time.time_ns(), released, name, event, detail)), released, released
-        )
-        self._events.commit()
-
-    def housekeep(self, seconds: float) -> None:
-        """Nothing to look after here; takes `seconds`."""
-        time.sleep(seconds)
+        return self._patterns.of_safe_mode(tick, self._out)
 
     def _last_call(self, position: int, role: str, call: Callable[[], None]) -> None:
         try:
@@ -281,10 +270,14 @@ class Inline:
 
     def stop(self) -> None:
         """Calls every ``safe_state`` if a failure ended the graph, then every ``shutdown``, and closes the recording."""
-        runners = getattr(self, "_runners", [])
-        for position, runner in enumerate(runners if self.failure is not None else ()):
+        if self.phase is Phase.NEW:
+            self.phase = self.phase.to(Phase.ENDED)
+        if self.phase in (Phase.STOPPING, Phase.ENDED):
+            return
+        self._enter(Phase.STOPPING)
+        for position, runner in enumerate(self._runners if self.failure is not None else ()):
             self._last_call(position, "safe_state", runner.be_safe)
-        for position, runner in enumerate(runners):
+        for position, runner in enumerate(self._runners):
             self._last_call(position, "shutdown", functools.partial(runner.end, int(self.control[H_RELEASED])))
             with contextlib.suppress(Exception):
                 runner.close()
@@ -295,3 +288,4 @@ class Inline:
             self._recorder.close()
             self._hear_recorder()
             self._recorder = None
+        self._enter(Phase.ENDED)

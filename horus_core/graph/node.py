@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 from horus_core.errors import InvalidValue, SchedulerBusy, UnknownTopic
+from horus_core.graph.checks import one_of, positive_number, whole
+from horus_core.graph.declaration import Topics, declared_topics
 from horus_core.graph.restart import DEFAULT_RESTART, Restart
-from horus_core.graph.spec import NodeSpec, TopicSpec, positive_number
+from horus_core.graph.spec import NodeSpec
 
 MISS_POLICIES = ("warn", "skip", "safe_mode", "stop")
 FAILURE_POLICIES = ("fatal", "restart", "skip", "ignore")
@@ -20,31 +21,8 @@ _MAX_RATE = 100_000.0
 Callback = Callable[..., Any]
 
 
-class Pub:
-    """Declares that a node publishes a topic.
-
-    Args:
-        topic: its name.
-        msg_type: the type of its values: a dataclass, a ``msgspec.Struct`` or a builtin; None for any value.
-        capacity: messages that a slow subscriber may fall behind before the oldest are dropped.
-    """
-
-    def __init__(self, topic: str, msg_type: Any = None, capacity: int = 1024) -> None:
-        self.topic, self.msg_type, self.capacity = topic, msg_type, capacity
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.topic!r}, {self.msg_type!r}, {self.capacity})"
-
-
-class Sub(Pub):
-    """Declares that a node subscribes to a topic; arguments as for :class:`Pub`."""
-
-
-Topics = str | type | Pub | Sequence[str | type | Pub] | dict[str, Any] | None
-
-
-class Runtime(Protocol):
-    """What a running node is attached to; see ``runner``."""
+class Attachment(Protocol):
+    """What a running node is attached to; see `engine.runner`."""
 
     def send(self, topic: str, data: Any) -> bool: ...
     def recv(self, topic: str, copy: bool = True) -> Any: ...
@@ -125,7 +103,7 @@ class Node:
     ) -> None:
         self.name = _checked_name(name)
         self.state: Any = {}
-        self._runtime: Runtime | None = None
+        self._attachment: Attachment | None = None
         where = f"node {self.name!r}:"
         if compute and on is not None:
             raise InvalidValue(f"{where} compute=True", f"given together with on={on!r}", "only one of compute and on")
@@ -139,23 +117,23 @@ class Node:
         self.spec = NodeSpec(
             name=self.name,
             rate=checked_rate(f"{where} rate", rate),
-            pubs=_topics(where, "pubs", pubs, default_capacity),
-            subs=_topics(where, "subs", subs, default_capacity),
-            order=_whole(f"{where} order", order),
+            pubs=declared_topics(where, "pubs", pubs, default_capacity),
+            subs=declared_topics(where, "subs", subs, default_capacity),
+            order=whole(f"{where} order", order),
             budget=None if budget is None else positive_number(f"{where} budget", budget, "(seconds)"),
             deadline=None if deadline is None else positive_number(f"{where} deadline", deadline, "(seconds)"),
-            on_miss=_one_of(f"{where} on_miss", on_miss or "warn", MISS_POLICIES),
+            on_miss=one_of(f"{where} on_miss", on_miss or "warn", MISS_POLICIES),
             failure_policy="restart"
             if isinstance(failure_policy, Restart)
-            else _one_of(f"{where} failure_policy", failure_policy or "fatal", FAILURE_POLICIES),
+            else one_of(f"{where} failure_policy", failure_policy or "fatal", FAILURE_POLICIES),
             restart=failure_policy if isinstance(failure_policy, Restart) else DEFAULT_RESTART,
             memory_mb=None if memory_mb is None else positive_number(f"{where} memory_mb", memory_mb, "(MB)"),
-            open_files=None if open_files is None else _whole(f"{where} open_files", open_files, 16),
+            open_files=None if open_files is None else whole(f"{where} open_files", open_files, 16),
             safe_state=safe_state is not None,
             compute=bool(compute),
             on=on,
-            priority=None if priority is None else _whole(f"{where} priority", priority, 1, 99),
-            core=None if core is None else _whole(f"{where} core", core, 0),
+            priority=None if priority is None else whole(f"{where} priority", priority, 1, 99),
+            core=None if core is None else whole(f"{where} core", core, 0),
             spin=0.0 if spin is None else _spin(where, spin, core),
             watchdog=None if watchdog is None else positive_number(f"{where} watchdog", watchdog, "(seconds)"),
         )
@@ -233,19 +211,19 @@ class Node:
         """Ends the graph after this tick."""
         self._attached().request_stop()
 
-    def attach(self, runtime: Runtime | None) -> None:
+    def attach(self, attachment: Attachment | None) -> None:
         """Connects the handle with a running engine (None: disconnects). The engine calls this, not the user."""
-        self._runtime = runtime
+        self._attachment = attachment
         for method in ("send", "recv", "recv_all", "latest", "has_msg"):
-            if runtime is None:
+            if attachment is None:
                 self.__dict__.pop(method, None)
             else:  # an attribute of the instance saves a call on the hot path
-                self.__dict__[method] = getattr(runtime, method)
+                self.__dict__[method] = getattr(attachment, method)
 
-    def _attached(self) -> Runtime:
-        if self._runtime is None:
+    def _attached(self) -> Attachment:
+        if self._attachment is None:
             _refuse_detached(self.name)
-        return self._runtime
+        return self._attachment
 
 
 _of_this_process: dict[str, Node] = {}
@@ -262,7 +240,7 @@ def attached_node(name: str) -> Node:
     node = _of_this_process.get(name)
     if node is None:
         node = Node.__new__(Node)
-        node.name, node.state, node._runtime = name, {}, None
+        node.name, node.state, node._attachment = name, {}, None
         node.spec, node.callbacks = NodeSpec(name=name, rate=1.0), {}
     return node
 
@@ -338,71 +316,3 @@ def _spin(where: str, spin: Any, core: int | None) -> float:
 def _signature(callback: Any) -> str:
     name = getattr(callback, "__name__", type(callback).__name__)
     return f"{name}{inspect.signature(callback)}"
-
-
-def _topics(where: str, role: str, topics: Topics, capacity: int) -> tuple[TopicSpec, ...]:
-    capacity = _whole(f"{where} default_capacity", capacity, 1)
-    if topics is None:
-        entries: list[TopicSpec] = []
-    elif isinstance(topics, dict):
-        entries = [_from_dict(where, role, name, kind, capacity) for name, kind in topics.items()]
-    elif isinstance(topics, (str, type, Pub)):
-        entries = [_topic(where, role, topics, capacity)]
-    else:
-        try:
-            entries = [_topic(where, role, each, capacity) for each in topics]
-        except TypeError:
-            raise InvalidValue(
-                f"{where} {role}", repr(topics), "a topic name, a type, or a list or dict of these"
-            ) from None
-    for entry in entries:
-        name = entry.name
-        if not isinstance(name, str) or not name or len(name) > 200 or not name.isprintable():
-            raise InvalidValue(
-                f"{where} a topic in {role}", repr(name)[:220], "a name of 1 to 200 printable characters"
-            )
-        _whole(f"{where} capacity of topic {name!r}", entry.capacity, 1, 1 << 20)
-    return tuple({entry.name: entry for entry in entries}.values())
-
-
-def _topic(where: str, role: str, topic: Any, capacity: int) -> TopicSpec:
-    if isinstance(topic, str):
-        return TopicSpec(topic, None, capacity)
-    if isinstance(topic, Pub):
-        return TopicSpec(topic.topic, _kind(where, topic.topic, topic.msg_type), topic.capacity)
-    if isinstance(topic, type):
-        return TopicSpec(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", topic.__name__).lower(), topic, capacity)
-    raise InvalidValue(f"{where} a topic in {role}", repr(topic), "a name, a type, or a Pub or Sub")
-
-
-def _from_dict(where: str, role: str, name: str, kind: Any, capacity: int) -> TopicSpec:
-    if isinstance(kind, dict):
-        unknown = set(kind) - {"type", "capacity"}
-        if unknown:
-            raise InvalidValue(
-                f"{where} topic {name!r} in {role}", repr(kind), "a type, or {'type': ..., 'capacity': ...}"
-            )
-        return TopicSpec(name, _kind(where, name, kind.get("type")), kind.get("capacity", capacity))
-    return TopicSpec(name, _kind(where, name, kind), capacity)
-
-
-def _kind(where: str, topic: str, kind: Any) -> Any:
-    if kind is None or isinstance(kind, type):
-        return kind
-    raise InvalidValue(
-        f"{where} the type of topic {topic!r}", repr(kind), "a class (dataclass, msgspec.Struct, builtin) or None"
-    )
-
-
-def _whole(what: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    wrong = isinstance(value, bool) or not isinstance(value, int)
-    if wrong or (least is not None and value < least) or (most is not None and value > most):
-        bounds = f" from {least} to {most}" if most is not None else f", {least} or more" if least is not None else ""
-        raise InvalidValue(what, repr(value), f"a whole number{bounds}")
-    return int(value)
-
-
-def _one_of(what: str, value: Any, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise InvalidValue(what, repr(value), "one of " + ", ".join(repr(each) for each in allowed))
-    return str(value)

@@ -6,12 +6,11 @@ order delivers within the tick, an edge against it (a cycle, or a node that hear
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from horus_core.errors import DuplicateNode, EmptyGraph, InvalidValue, TopicConflict
+from horus_core.errors import DuplicateNode, EmptyGraph, TopicConflict
 from horus_core.graph.restart import DEFAULT_RESTART, Restart
 from horus_core.graph.schedule import NodeSchedule
 
@@ -269,14 +268,3 @@ def _deadline(node: NodeSpec, hearers: Sequence[NodeSpec]) -> float:
     if node.compute:
         return node.period
     return DEADLINE_SHARE * min([node.period, *(hearer.period for hearer in hearers)])
-
-
-def positive_number(what: str, value: Any, unit: str = "") -> float:
-    """`value` as a float, if it is a finite number above 0.
-
-    Raises:
-        InvalidValue: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        raise InvalidValue(what, repr(value), f"a number above 0{' ' + unit if unit else ''}")
-    return float(value)

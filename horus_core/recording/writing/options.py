@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from horus_core.errors import InvalidValue
-from horus_core.graph.spec import positive_number
+from horus_core.graph.checks import positive_number
 
 OVERFLOWS = ("drop", "block")
 COMPRESSIONS = (None, "lz4", "zstd")

@@ -43,9 +43,10 @@ class RecordingRequest:
 
     Attributes:
         name: the session's name.
-        targets: its folder and how to record into it; behind that, the flight recorder's, if there is one.
+        targets: its folder and how to record into it, if there is a session; then the flight recorder's, see :meth:`also_into`.
         script: the path of the script, '' if there is none.
         replay_of: the session that is being replayed, '' if none.
+        session: the session's folder; None if only the flight recorder records.
     """
 
     name: str
@@ -55,15 +56,18 @@ class RecordingRequest:
     script: str = ""
     replay_of: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(4))
+    session: Path | None = field(init=False)
 
-    @property
-    def folder(self) -> Path:
-        """The session's folder."""
-        return self.targets[0][0]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "session", self.targets[0][0] if self.targets else None)
+
+    def also_into(self, folder: Path, options: Recording) -> None:
+        """Records into the flight recorder's `folder`, too."""
+        self.targets.append((folder, options))
 
     def files(self) -> list[str]:
-        """All files of the session, scheduler first."""
-        found = self.folder.glob(f"*@{self.id}*.arrow")
+        """All files of the session, scheduler first; none if only the flight recorder records."""
+        found = [] if self.session is None else self.session.glob(f"*@{self.id}*.arrow")
         return [
             str(path) for path in sorted(found, key=lambda path: (not path.name.startswith("scheduler@"), path.name))
         ]
@@ -107,13 +111,14 @@ class RecordingRequest:
     def keep_script(self) -> None:
         """Copies the script into the session's ``source`` folder."""
         if self._has_script():
-            source = self.folder / "source"
+            source = self.targets[0][0] / "source"
             source.mkdir(exist_ok=True)
             shutil.copyfile(self.script, source / Path(self.script).name)
 
     def open_log(self, node: str) -> Any:
-        """The log file of a node, line-buffered."""
-        logs = self.folder / "logs"
+        """The log file of a node in the session, line-buffered."""
+        assert self.session is not None
+        logs = self.session / "logs"
         logs.mkdir(exist_ok=True)
         return (logs / f"{file_stem(node)}.log").open("a", buffering=1, encoding="utf-8")
 

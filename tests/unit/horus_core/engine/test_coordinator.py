@@ -17,6 +17,7 @@ from horus_core.engine import lateness
 from horus_core.engine.coordinator import Coordinator
 from horus_core.engine.pace import Pace
 from horus_core.engine.patterns import Patterns
+from horus_core.engine.safe_mode import SafeMode
 from horus_core.engine.semaphores import Semaphores
 from horus_core.graph.schedule import NodeSchedule
 from horus_core.graph.spec import Graph, NodeSpec, TopicSpec, build_graph
@@ -266,8 +267,18 @@ def run(
     monkeypatch.setattr(coordination, "time", world)
     monkeypatch.setattr(lateness, "time", world)
     semaphores = Semaphores(world, len(world.graph.nodes), not world.lockstep)  # type: ignore[arg-type]
+    safe_mode = SafeMode(lambda reason: None)
     coordinator = Coordinator(
-        world.graph, world, world.control, world.layout, semaphores, world, world.lockstep, first_tick  # type: ignore[arg-type]
+        world.graph,
+        world,  # type: ignore[arg-type]
+        world.control,
+        world.layout,
+        semaphores,
+        world,
+        world,
+        safe_mode,
+        world.lockstep,
+        first_tick,
     )
     coordinator.run(last_tick, Pace(period_ns))
     return coordinator

@@ -253,10 +253,10 @@ def test_a_message_from_outside_is_seen_whenever_it_was_sent(sent_in: int) -> No
     control = create_control(memory, layout, 0, False)
     options = RunOptions(first_tick=0, lockstep=True, seed=0, epoch_ns=0)
     runner = NodeRunner(graph, 0, node, memory, control, layout, options, None, lambda *_: None)
-    outside = ExternalLanes(graph, memory, control, layout)  # type: ignore[arg-type]
+    outside = Commits(graph, memory, control, layout)
     runner.start(0)
     for tick in range(4):
-        outside.commit(tick)  # the release
+        outside.external(tick)  # the release
         if tick == sent_in:
             LaneWriter(memory, control, layout, 0, 9, lazy=True).put(MSGPACK, b"\x07", tick + 1, tick + 1)
             control[H_EXTERNAL] += 1

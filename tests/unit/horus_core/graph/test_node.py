@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 from horus_core.errors import HorusError, InvalidValue, SchedulerBusy, UnknownTopic
-from horus_core.graph.node import Node, Pub, Sub, takes_node
+from horus_core.graph.declaration import Pub, Sub
+from horus_core.graph.node import Node, takes_node
 from horus_core.graph.spec import TopicSpec
 
 

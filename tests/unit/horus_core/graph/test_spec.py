@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from horus_core.errors import DuplicateNode, EmptyGraph, InvalidValue, TopicConflict
-from horus_core.graph.spec import Graph, NodeSpec, TopicSpec, build_graph, positive_number
+from horus_core.graph.checks import positive_number
+from horus_core.graph.spec import Graph, NodeSpec, TopicSpec, build_graph
 
 
 def spec(name: str, pubs: str = "", subs: str = "", rate: float = 100.0, **more: object) -> NodeSpec:
