@@ -34,7 +34,7 @@ def test_a_state_follows_another_only_where_something_leads_there(before: Life, 
         worker.to(after)
         assert worker.life is after
     else:
-        with pytest.raises(RuntimeError, match="'arm' is .* cannot be"):
+        with pytest.raises(RuntimeError, match=r"'arm' is .* cannot be"):
             worker.to(after)
         assert worker.life is before
 
