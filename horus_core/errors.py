@@ -59,6 +59,26 @@ class UnknownTopic(HorusError, KeyError):
         )
 
 
+class UnknownSample(HorusError, KeyError):
+    """The caller's: a node reads a side input that it did not declare. Args: node, name, declared names."""
+
+    def __str__(self) -> str:
+        node, name, declared = self.args
+        return (
+            f"node {node!r} did not declare the side input {name!r}, and none of its callbacks names it literally; "
+            f"add it to samples={closest(name, declared)}"
+        )
+
+
+class SampleMissing(HorusError):
+    """The caller's: a node asks for a side input that was not recorded there. Args: node, tick, name, session."""
+
+    words = (
+        "node {0!r} reads side input {2!r} in tick {1}, and session {3!r} has none there: it did not read it in that tick "
+        "when it was recorded; record it anew with this version"
+    )
+
+
 class UnsendableValue(HorusError, TypeError):
     """The caller's: a value has a type that no topic carries. Args: node, topic, type name, why."""
 

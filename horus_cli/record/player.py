@@ -163,6 +163,11 @@ class Player:
     def _line(self, width: int, help: str) -> str:
         """The line, in `width` places."""
         scheduler = self._scheduler
+        coming = scheduler.progress()["catching_up_to"]
+        if coming is not None:
+            return f"{show.one_line(self._name)}  catching up to tick {coming}  at tick {scheduler.current_tick()}"[
+                :width
+            ]
         last = scheduler.last_replay_tick
         total = max((self._first if last is None else last) - self._first + 1, 1)
         ticks = max(scheduler.current_tick() - self._first, 0)

@@ -45,7 +45,7 @@ class Absence:
         self._semaphores, self._commits, self._happenings, self._lateness = semaphores, commits, happenings, lateness
         self._rows = [layout.node(each) for each in range(len(graph.nodes))]
         self._down = down
-        self._returning: set[int] = set()
+        self._returning: dict[int, int] = {}  # with the first tick that each may take part in
 
     def __bool__(self) -> bool:
         return bool(self._down or self._returning)
@@ -53,7 +53,7 @@ class Absence:
     @property
     def nodes(self) -> set[int]:
         """The nodes that take no part now."""
-        return self._down | self._returning
+        return self._down | self._returning.keys()
 
     def take_out(self, position: int) -> None:
         """`position` has ended: nobody waits for it any longer."""
@@ -70,16 +70,20 @@ class Absence:
         self._lateness.wake_hearers(position)
         self._semaphores.done.release()
 
-    def bring_back(self, position: int) -> None:
-        """`position` runs again, in a new process that is ready: it takes part from the next release on."""
-        self._returning.add(position)
+    def bring_back(self, position: int, not_before: int | None = None) -> None:
+        """`position` runs again, in a new process that is ready: it takes part from the next release on.
+
+        Args:
+            not_before: the first tick that it may take part in; None for any.
+        """
+        self._returning[position] = NEVER if not_before is None else not_before
 
     def readmit(self, tick: int) -> None:
         """At the release of `tick`: commits what the absent have sent, and lets those that are back take part."""
         control = self._control
-        for position in self._down - self._returning:
+        for position in self._down - self._returning.keys():
             self._commits.of_node(position, tick)
-        for position in sorted(self._returning):
+        for position in sorted(each for each, first in self._returning.items() if first <= tick):
             row = self._rows[position]
             self._commits.of_node(position, tick)
             self._semaphores.void_tickets(position)
@@ -88,5 +92,5 @@ class Absence:
             control[row + N_BACK] = control[row + N_RESUME] = tick
             self._happenings.came_back(position, tick)
             self._down.discard(position)
+            del self._returning[position]
             self._semaphores.post[position]()
-        self._returning.clear()

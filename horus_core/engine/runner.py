@@ -10,16 +10,28 @@ import functools
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from horus_core.engine import clock
 from horus_core.engine.clock import TickClock
+from horus_core.engine.past import Past, Return
+from horus_core.engine.sampling import Recorded, Sampling
 from horus_core.errors import UnknownTopic
 from horus_core.graph.node import Node, takes_node
-from horus_core.graph.spec import BUDGET_SHARE, Graph
-from horus_core.memory.control import H_EPOCH, H_STOP_ASKED, N_BACK, N_CURRENT, N_ERRORS, NEVER, Layout
+from horus_core.graph.spec import BUDGET_SHARE, Graph, sample_topic
+from horus_core.memory.control import (
+    H_EPOCH,
+    H_STOP_ASKED,
+    N_BACK,
+    N_CURRENT,
+    N_ERRORS,
+    N_SENT,
+    N_SENT_BYTES,
+    NEVER,
+    Layout,
+)
 from horus_core.memory.hotpath import Inbox, Outlet, TickCore
 from horus_core.memory.lane import LaneReader, LaneWriter
 from horus_core.memory.segment import E_TICK
@@ -44,8 +56,8 @@ class RunOptions:
         lockstep: the graph waits for everybody; nobody is late.
         epoch_ns: when tick 0 was or would have been released.
         block: a full lane waits for the recorder.
-        skips: per node, ticks that it must leave out, because it did when it was recorded.
-        visibles: per node and tick, when its outputs become visible, where that is not as usual.
+        range_start: the first tick that is shown and recorded; None for the first of all. Those before are only lived through.
+        pasts: per live node among replayed ones, what it did when it was recorded, and does again.
         backs: per replayed node, the ticks from which it took part again after a restart.
     """
 
@@ -56,9 +68,14 @@ class RunOptions:
     block: bool = False
     recorded: bool = False
     deterministic: bool = False
-    skips: Mapping[str, Container[int]] = field(default_factory=dict)
-    visibles: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    range_start: int | None = None
+    pasts: Mapping[str, Past] = field(default_factory=dict)
     backs: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    @property
+    def start(self) -> int:
+        """The first tick that is shown and recorded."""
+        return self.first_tick if self.range_start is None else self.range_start
 
 
 Log = Callable[[str, int, str], None]
@@ -85,10 +102,12 @@ class NodeRunner(TickCore):
         wait_for_recorder: see LaneWriter.
         log: called with level, tick and text.
         source: a replayed node's messages, in the place of callbacks.
+        recorded: the side inputs that a live node read when it was recorded; None to read them.
 
     Attributes:
         failure: the exception and its traceback, of a tick that was not handled by `on_error`.
         first_tick: the tick from which it takes part, or takes part again.
+        started_again: is told of each restart that it has made because its past has it.
         safe: safe mode has begun: the next run is that of the ``safe_state`` callback, if there is one, and the last.
     """
 
@@ -104,6 +123,7 @@ class NodeRunner(TickCore):
         wait_for_recorder: Callable[[], bool] | None,
         log: Log,
         source: Source | None = None,
+        recorded: Recorded | None = None,
     ) -> None:
         self.spec, self.node, self.options, self.position = graph.nodes[position], node, options, position
         self.schedule = graph.schedules[position]
@@ -115,12 +135,22 @@ class NodeRunner(TickCore):
         wait = wait_for_recorder if options.recorded and (options.lockstep or options.block) else None
         self.writers: dict[str, LaneWriter] = {}
         outlets: dict[str, Outlet] = {}
+        samples = {sample_topic(self.spec.name, each): each for each in self.spec.samples}
+        sampled: dict[str, Outlet] = {}
         for index in graph.outputs[position]:
             lane = graph.lanes[index]
-            writer = self.writers[lane.topic] = LaneWriter(memory, control, layout, index, lane.capacity, wait)
+            is_sample = lane.topic in samples
+            writer = self.writers[lane.topic] = LaneWriter(
+                memory, control, layout, index, lane.capacity, wait, lazy=is_sample, latch=lane.latch
+            )
             encoder = Encoder(self.spec.name, lane.topic, lane.kind)
             pack = encoder.pack if lane.kind is None else None
-            outlets[lane.topic] = Outlet(writer, encoder.encode, pack, encoder.arrays, encoder.rest)
+            outlet = Outlet(writer, encoder.encode, pack, encoder.arrays, encoder.rest)
+            if is_sample:
+                sampled[samples[lane.topic]] = outlet
+            else:
+                outlets[lane.topic] = outlet
+        self._sampling = Sampling(self.spec.name, sampled, self._put_sample, recorded)
         trace = LaneWriter(memory, control, layout, len(graph.lanes) + position, TRACE_CAPACITY, wait)
         inboxes: dict[str, list[LaneReader]] = {}
         decoders: dict[str, Decoder] = {}
@@ -128,7 +158,7 @@ class NodeRunner(TickCore):
         self._readers: list[LaneReader] = []
         for entry in graph.inputs[position]:
             lane = graph.lanes[entry.lane]
-            reader = LaneReader(memory, control, layout, entry.lane, position, lane.capacity)
+            reader = LaneReader(memory, control, layout, entry.lane, position, lane.capacity, latch=lane.latch)
             self._readers.append(reader)
             if not lane.external:
                 inputs.append((reader, entry.lag))
@@ -173,8 +203,9 @@ class NodeRunner(TickCore):
             options.deterministic,
             self.restarted,
         )
-        self._skips: Container[int] | None = options.skips.get(self.spec.name)
-        self._visibles = options.visibles.get(self.spec.name, {})
+        self._past = options.pasts.get(self.spec.name)
+        self._returns: tuple[Return, ...] = ()  # those of its past that are still to come
+        self.started_again: Callable[[Return], None] = lambda came: None
         self._ahead = self.spec.compute
         self.tick = self.visible = self.first_tick = options.first_tick
         self._status = STATUS_OK
@@ -202,6 +233,8 @@ class NodeRunner(TickCore):
         clock.enter(self.clock)
         self.tick = self.visible = self.clock.tick = self.first_tick = tick
         self._restarted = restarted
+        if self._past is not None:
+            self._returns = self._past.returns_after(tick)
         if self._source is None:
             self.call("init")
         else:
@@ -226,15 +259,16 @@ class NodeRunner(TickCore):
         """
         if not self._placed:
             self._place()
-        safe = self.safe
-        out = self._is_safe or (self._skips is not None and tick in self._skips)
-        if not self.begin(tick, out, safe):
+        past, safe = self._past, self.safe
+        ran = past is not None and past.ran(tick)
+        if not self.begin(tick, self._is_safe or (past is not None and not ran), safe or ran):
+            self._start_again_as_then(tick)
             return False
         ticking = self.clock
         ticking.tick, ticking.started_ns = tick, self.started
         self.visible = self.schedule.next(tick) if self._ahead else tick
-        if self._visibles:
-            self.visible = self._visibles.get(tick, self.visible)
+        if past is not None:
+            self.visible = past.visible(tick, self.visible)
         self._status = STATUS_OK
         clock._current = ticking
         try:
@@ -248,12 +282,43 @@ class NodeRunner(TickCore):
         except Exception as problem:
             self._failed(problem)
         self.ended()
+        self._start_again_as_then(tick)
         return True
+
+    def _start_again_as_then(self, tick: int) -> None:
+        """After its job of `tick`: if its past has it started again before the next one, and it has not failed now, does that.
+
+        At once, because what ``init`` sends must be there for those that do not wait for this node. A node that does fail is
+        started again by whoever looks after it, in another process perhaps.
+        """
+        if not self._returns or self.failure is not None or self.schedule.next(tick) < self._returns[0].started:
+            return
+        came, self._returns = self._returns[0], self._returns[1:]
+        visible = self.visible
+        try:
+            self.start_again(*came)
+            self.started_again(came)
+        except Exception as problem:
+            self.failure = (problem, own_traceback(problem))
+        self.tick, self.visible = tick, visible
+
+    def start_again(self, started: int, back: int) -> None:
+        """Starts a node again without a process of its own: an empty state, and ``init``, whose messages are of tick `started`
+        and visible from `back` on. It goes on with what is visible in `back`."""
+        self.node.state = {}
+        self.tick, self.visible, self.first_tick = started, back, back
+        self.clock.tick = started
+        self._restarted, self._placed = True, False
+        self.previous = NEVER
+        self.call("init")
+        for writer in self.writers.values():
+            writer.commit()
+        self._control[self._row + N_BACK] = back
 
     @property
     def plain(self) -> Callable[..., Any] | None:
         """The ``tick`` callback, if every tick is like the other: nothing replayed, left out, delayed or in safe mode."""
-        special = not self._placed or self._ahead or self._visibles or self._skips is not None or self.safe
+        special = not self._placed or self._ahead or self._past is not None or self.safe
         return None if special or self._source is not None else self._run_tick
 
     def note(self, raised: bool) -> None:
@@ -334,6 +399,14 @@ class NodeRunner(TickCore):
 
     def _unknown(self, verb: str, topic: str) -> NoReturn:
         raise UnknownTopic(self.spec.name, verb, topic, tuple(self.writers if verb == "send" else self._inboxes))
+
+    def sample(self, name: str, function: Callable[[], Any]) -> Any:
+        return self._sampling.take(name, function, self.tick)
+
+    def _put_sample(self, outlet: Outlet, encoding: int, payload: bytes) -> None:
+        outlet.writer.put(encoding, payload, self.tick, self.visible)
+        self._control[self._row + N_SENT] += 1
+        self._control[self._row + N_SENT_BYTES] += len(payload)
 
     def restarted(self, topic: str) -> bool:
         """Whether a publisher of `topic` was restarted since this node's last tick."""

@@ -65,6 +65,7 @@ class Boot:
         tick: the first tick that it may run in.
         restarted: whether an earlier process ran this node in this graph.
         source: for a replayed node, its source, instead of callbacks.
+        recorded: for a live node that was recorded, the side inputs that it read.
         spin_ns: how long it may look for its turn before it sleeps.
     """
 
@@ -82,6 +83,7 @@ class Boot:
     lock_memory: bool
     spin_ns: int = 0
     source: bytes | None = None
+    recorded: bytes | None = None
 
 
 def main() -> None:
@@ -134,9 +136,21 @@ class Worker:
         node = adopt_node(graph.nodes[position])
         source = load(boot.source) if boot.source is not None else None
         node.callbacks = load(boot.callbacks) if source is None else {}
+        recorded = load(boot.recorded) if boot.recorded is not None else None
         self._runner = NodeRunner(
-            graph, position, node, memory, control, layout, boot.options, self._wait_for_recorder, self._log, source
+            graph,
+            position,
+            node,
+            memory,
+            control,
+            layout,
+            boot.options,
+            self._wait_for_recorder,
+            self._log,
+            source,
+            recorded,
         )
+        self._runner.started_again = lambda came: report("started again", came.started, came.back)
         hearers = graph.feeds[position] if self._lockstep else (*graph.feeds[position], *graph.delayed[position])
         relay = relay_of(graph) if self._lockstep else None
         self._ends = self._lockstep and (graph.nodes[position].compute or self._may_end_a_tick())

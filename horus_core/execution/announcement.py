@@ -35,7 +35,12 @@ def announcement(plan: Plan, graph_id: str, logs: str) -> RunningGraph:
         ],
         lanes=[
             RunningLane(
-                lane.topic, lane.node, lane.capacity, getattr(lane.kind, "__qualname__", ""), list(lane.readers)
+                lane.topic,
+                lane.node,
+                lane.capacity,
+                getattr(lane.kind, "__qualname__", ""),
+                list(lane.readers),
+                lane.latch,
             )
             for lane in graph.lanes
         ],

@@ -11,6 +11,7 @@ from horus_core.engine.safe_mode import SafeMode
 from horus_core.errors import NodeFailed, StartFailed
 from horus_core.execution.events import Events
 from horus_core.execution.failure_policy import Action, judge
+from horus_core.execution.plan import Plan
 from horus_core.execution.worker_record import Leaving, Life, Why, WorkerRecord
 from horus_core.memory.control import H_RELEASED, N_CURRENT, N_STATE, NEVER, W_DEAD, Layout
 from horus_core.processes.child import exit_reason
@@ -22,13 +23,14 @@ class Failures:
     """Applies failure policies.
 
     Args:
-        control, layout, events, safe_mode, absence: the graph's.
+        plan, control, layout, events, safe_mode, absence: the graph's.
         keep: saves the flight recorder, for a reason.
         end: ends the graph with a failure.
     """
 
     def __init__(
         self,
+        plan: Plan,
         control: memoryview,
         layout: Layout,
         events: Events,
@@ -37,7 +39,7 @@ class Failures:
         keep: Callable[[str], None],
         end: Callable[[NodeFailed], None],
     ) -> None:
-        self._control, self._layout, self._events = control, layout, events
+        self._plan, self._control, self._layout, self._events = plan, control, layout, events
         self._safe_mode, self._absence, self._keep, self._end = safe_mode, absence, keep, end
 
     @staticmethod
@@ -72,16 +74,22 @@ class Failures:
             self._events.emit("crash", record.position, tick, reason=what)
         self._apply_policy(record, tick, what, trace, crashed=not trace)
 
+    def _now(self) -> float:
+        """Seconds that a window of restarts is measured in: the graph's, where a replay may be faster than the recording."""
+        if self._plan.options.lockstep:
+            return float(self._control[H_RELEASED]) / self._plan.graph.tick_rate
+        return time.monotonic()
+
     def _apply_policy(self, record: WorkerRecord, tick: int, what: str, trace: str, crashed: bool) -> None:
         node = record.node
         if node.critical is not None:
             self._safe_mode.enter(f"critical node {node.name!r} {what}")
-        now = time.monotonic()
+        now = self._now()
         verdict = judge(node, what, crashed, record.failures, now)
         told = f"\n{trace}" if trace else ""
         if verdict.action is Action.RESTART:
             record.failures = [*verdict.earlier, now]
-            record.wait(now + verdict.delay)
+            record.wait(time.monotonic() + verdict.delay)
             self._keep(f"node {node.name!r} {what}")
             _log.warning("node %r %s in tick %d; restarting it in %g s%s", node.name, what, tick, verdict.delay, told)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 from horus_core.engine import clock
 from horus_core.engine.pace import Pace
+from horus_core.engine.past import Return
 from horus_core.engine.patterns import Pattern, Patterns
 from horus_core.engine.runner import NodeRunner, own_traceback
 from horus_core.engine.safe_mode import SafeMode
@@ -35,7 +37,6 @@ from horus_core.memory.control import (
     H_STATE,
     H_STOP_ASKED,
     H_SUPERVISOR,
-    N_BACK,
     N_FINISHED,
     N_PID,
     N_RESTARTS,
@@ -72,6 +73,7 @@ class Inline:
         self._runners: list[NodeRunner] = []
         self._recorder: Any = None
         self._polled = 0.0
+        self._muted = False
         self._out: frozenset[int] = frozenset()
         self._restarts: dict[int, list[float]] = {}  # per node, when it was started again
 
@@ -132,7 +134,9 @@ class Inline:
             self._wait_for_recorder,
             lambda level, tick, message: self._print(name, level, tick, message),
             plan.sources.get(name),
+            plan.recorded.get(name),
         )
+        runner.started_again = functools.partial(self._started_again, position)
         self._runners.append(runner)
         try:
             runner.start(plan.options.first_tick)
@@ -144,6 +148,8 @@ class Inline:
         self.control[self.layout.node(position) + N_STATE] = W_READY
 
     def _print(self, node: str, level: str, tick: int, message: str) -> None:
+        if self._muted:
+            return
         line = f"{level} (tick {tick}): {message}"
         if level != "debug":
             self.plan.output(node, line)
@@ -172,7 +178,19 @@ class Inline:
         Raises:
             NodeFailed: a node ended the graph.
         """
-        control, graph = self.control, self.plan.graph
+        start = self.plan.options.start
+        if self.tick < start:  # lives through the ticks before, as fast as can be, and shows nothing of it
+            self._muted = True
+            with contextlib.redirect_stdout(io.StringIO()):
+                self._run_ticks(start - 1, Pace())
+            self._muted = False
+        self._run_ticks(last_tick, pace)
+        if self.failure is not None:
+            problem = self._runners[self.plan.graph.position(self.failure.args[0])].failure
+            raise self.failure from (problem[0] if problem else None)
+
+    def _run_ticks(self, last_tick: int | None, pace: Pace) -> None:
+        control = self.control
         origin, first, period_ns = time.monotonic_ns(), self.tick, pace.period_ns
         while (last_tick is None or self.tick <= last_tick) and not self.stopping and not control[H_STOP_ASKED]:
             tick = self.tick
@@ -203,9 +221,6 @@ class Inline:
                 self._recorder.poll()
                 self._polled = time.monotonic()
                 self._hear_recorder()
-        if self.failure is not None:
-            problem = self._runners[graph.position(self.failure.args[0])].failure
-            raise self.failure from (problem[0] if problem else None)
 
     def _apply_policy(self, position: int, tick: int) -> None:
         runner, node = self._runners[position], self.plan.graph.nodes[position]
@@ -215,7 +230,7 @@ class Inline:
         while runner.failure is not None:
             trace = runner.failure[1]
             self.emit("error", position, tick, traceback=trace)
-            now = time.monotonic()
+            now = tick / self.plan.graph.tick_rate  # the graph's time: a replay may be faster
             verdict = judge(node, what, False, self._restarts.get(position, []), now)
             if verdict.action is Action.LEAVE_OUT:
                 _log.warning("node %r %s in tick %d; the graph goes on without it\n%s", node.name, what, tick, trace)
@@ -239,14 +254,21 @@ class Inline:
         self.control[self.layout.node(position) + N_RESTARTS] += 1
         self.emit("restart", position, tick)
         runner.failure = None
-        self._nodes[self.plan.graph.nodes[position].name].state = {}
+        past = self.plan.options.pasts.get(self.plan.graph.nodes[position].name)
+        then = None if past is None else past.back_of(tick + 1)
+        back = self._patterns.next(tick) if then is None else then
         try:
-            runner.call("init")
+            runner.start_again(tick + 1, back)
         except Exception as problem:
             runner.failure = (problem, own_traceback(problem))
             return
-        self.control[self.layout.node(position) + N_BACK] = back = self._patterns.next(tick)
         self.emit("back", position, back)
+
+    def _started_again(self, position: int, came: Return) -> None:
+        """A node was started again because it was when it was recorded."""
+        self.control[self.layout.node(position) + N_RESTARTS] += 1
+        self.emit("restart", position, came.started - 1)
+        self.emit("back", position, came.back)
 
     def _safe_mode_asked(self, reason: str) -> None:
         self.emit("safe mode", reason=reason)

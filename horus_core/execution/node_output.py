@@ -17,12 +17,14 @@ class NodeOutput:
 
     Attributes:
         log: its log file, None before there is one.
+        muted: whether lines are neither shown nor kept.
     """
 
     def __init__(self, node: str, output: Output) -> None:
         self._node, self._output = node, output
         self._partial = b""
         self.log: Any = None
+        self.muted = False
 
     def take(self, data: bytes, last: bool = False) -> None:
         """Takes what the process has printed; `last` if nothing follows, then what is no whole line is one, too."""
@@ -34,6 +36,8 @@ class NodeOutput:
 
     def line(self, line: str, shown: bool = True) -> None:
         """Keeps a line, and shows it."""
+        if self.muted:
+            return
         if shown:
             with contextlib.suppress(OSError):  # a terminal or a reader that is gone must not end the robot
                 self._output(self._node, line)

@@ -26,6 +26,7 @@ class Plan:
     Attributes:
         callbacks: per node name, its callbacks by role.
         sources: per replayed node, its source; shipped with cloudpickle.
+        recorded: per live node that was recorded with side inputs, what it read; shipped with cloudpickle.
         watchdog: seconds for nodes that do not give their own, 0 for none.
         max_misses: missed deadlines of one node after which safe mode begins, None for never.
         blackbox_mb: size of the flight recorder, 0 for none.
@@ -35,6 +36,7 @@ class Plan:
     graph: Graph
     callbacks: Mapping[str, dict[str, Any]]
     sources: Mapping[str, Any]
+    recorded: Mapping[str, Any]
     options: RunOptions
     placement: Placement
     recording: RecordingRequest | None = None

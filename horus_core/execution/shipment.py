@@ -14,11 +14,12 @@ _log = logging.getLogger("horus")
 
 @dataclass(frozen=True)
 class Shipment:
-    """The graph; per node its callbacks, and its source if it is replayed."""
+    """The graph; per node its callbacks, its source if it is replayed, and its side inputs if they were recorded."""
 
     graph: bytes
     callbacks: list[bytes]
     sources: list[bytes | None]
+    recorded: list[bytes | None]
 
 
 def ship(plan: Plan) -> Shipment:
@@ -38,4 +39,5 @@ def ship(plan: Plan) -> Shipment:
                 _log.warning(
                     "node %r carries %d bytes to its process in %s; load them in init instead", node.name, size, path
                 )
-    return Shipment(dump(plan.graph), callbacks, sources)
+    read = [plan.recorded.get(node.name) for node in plan.graph.nodes]
+    return Shipment(dump(plan.graph), callbacks, sources, [None if each is None else dump(each) for each in read])

@@ -159,7 +159,7 @@ class Supervisor:
         )
         absence = self.coordinator.absence
         self._failures = Failures(
-            control, layout, self._events, self.safe_mode, absence, self._keep_flight_recorder, self._fail
+            plan, control, layout, self._events, self.safe_mode, absence, self._keep_flight_recorder, self._fail
         )
         self._watchdogs = Watchdogs(plan, control, layout, self.coordinator.lateness.since)
         self._interventions = Interventions(
@@ -216,10 +216,20 @@ class Supervisor:
 
     def run(self, last_tick: int | None, pace: Pace) -> None:
         """Releases ticks, see :meth:`Engine.run`."""
+        self._catch_up()
         self.coordinator.run(last_tick, pace)
         self.housekeep(0)
         if self.failure is not None:
             raise self.failure
+
+    def _catch_up(self) -> None:
+        """Lives through the ticks before the range that was asked for, as fast as can be, and shows nothing of it."""
+        start = self.plan.options.start
+        if self.coordinator.tick < start:
+            self._workers.mute(True)
+            self.coordinator.run(start - 1, Pace())
+            self.housekeep(0)  # what is printed until now
+            self._workers.mute(False)
 
     def housekeep(self, seconds: float) -> None:
         """Passes on output, takes reports, notices ends; for up to `seconds`, less if anything happened."""
@@ -249,7 +259,7 @@ class Supervisor:
                 if record.life is Life.STARTING:
                     record.to(Life.READY)
                     if record.restarted:
-                        self.coordinator.absence.bring_back(record.position)
+                        self.coordinator.absence.bring_back(record.position, record.back_at)
                 self._events.emit("ready", record.position, pid=record.child.pid if record.child else 0)
             case "log":
                 level, tick, message = facts
@@ -264,6 +274,10 @@ class Supervisor:
                 record.leave(Leaving(Why.STOPPED))
                 record.output.line(f"error: its shutdown callback raised\n{facts[0]}")
                 self._events.emit("error", record.position, callback="shutdown", traceback=facts[0])
+            case "started again":
+                self.control[self.layout.node(record.position) + N_RESTARTS] += 1
+                self._events.emit("restart", record.position, facts[0] - 1)
+                self._events.emit("back", record.position, facts[1])
             case "degraded":
                 self.degradations.append(f"{record.node.name}: {facts[0]}")
             case "ended":
@@ -285,7 +299,9 @@ class Supervisor:
     def _restart(self, record: WorkerRecord) -> None:
         self.control[self.layout.node(record.position) + N_RESTARTS] += 1
         self._events.emit("restart", record.position)
-        self._workers.start(record, int(self.control[H_RELEASED]) + 1, self.epoch_ns)
+        tick, past = int(self.control[H_RELEASED]) + 1, self.plan.options.pasts.get(record.node.name)
+        record.back_at = None if past is None else past.back_of(tick)
+        self._workers.start(record, tick, self.epoch_ns)
 
     def _look_who_is_stuck(self) -> None:
         looked, now = int(self.control[H_RECORDER_LOOKED]), time.monotonic_ns()

@@ -84,6 +84,7 @@ class Workers:
             lock_memory=plan.rt,
             spin_ns=self._spin_ns(record),
             source=self._shipment.sources[position],
+            recorded=self._shipment.recorded[position],
         )
         control[row + N_STATE], control[row + N_STOP] = W_STARTING, 0
         control[row + N_BUDGET] = round((record.node.budget or 0) * 1e9)
@@ -144,6 +145,11 @@ class Workers:
                 child.close()
                 record.child = None
                 yield Report(record, "ended", (code,))
+
+    def mute(self, muted: bool) -> None:
+        """Whether what nodes print is neither shown nor kept."""
+        for record in self.records:
+            record.output.muted = muted
 
     def end_overdue(self) -> None:
         """Kills those that have not ended, or not got ready, in their time."""

@@ -18,17 +18,23 @@ class Pub:
         topic: its name.
         msg_type: the type of its values: a dataclass, a ``msgspec.Struct`` or a builtin; None for any value.
         capacity: messages that a slow subscriber may fall behind before the oldest are dropped.
+        latch: the last message is the first that a subscriber gets when it starts to listen: when it is started again, in a
+            replay from the middle, from ``horus topic echo``. For what is sent once, a map or a calibration.
     """
 
-    def __init__(self, topic: str, msg_type: Any = None, capacity: int = 1024) -> None:
-        self.topic, self.msg_type, self.capacity = topic, msg_type, capacity
+    def __init__(self, topic: str, msg_type: Any = None, capacity: int = 1024, latch: bool = False) -> None:
+        self.topic, self.msg_type, self.capacity, self.latch = topic, msg_type, capacity, bool(latch)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.topic!r}, {self.msg_type!r}, {self.capacity})"
+        latch = ", latch=True" if self.latch else ""
+        return f"{type(self).__name__}({self.topic!r}, {self.msg_type!r}, {self.capacity}{latch})"
 
 
 class Sub(Pub):
-    """Declares that a node subscribes to a topic; arguments as for :class:`Pub`."""
+    """Declares that a node subscribes to a topic; arguments as for :class:`Pub`. Whether it is latched, its publisher says."""
+
+    def __init__(self, topic: str, msg_type: Any = None, capacity: int = 1024) -> None:
+        super().__init__(topic, msg_type, capacity)
 
 
 Topics = str | type | Pub | Sequence[str | type | Pub] | dict[str, Any] | None
@@ -74,7 +80,7 @@ def _topic(where: str, role: str, topic: Any, capacity: int) -> TopicSpec:
     if isinstance(topic, str):
         return TopicSpec(topic, None, capacity)
     if isinstance(topic, Pub):
-        return TopicSpec(topic.topic, _kind(where, topic.topic, topic.msg_type), topic.capacity)
+        return TopicSpec(topic.topic, _kind(where, topic.topic, topic.msg_type), topic.capacity, topic.latch)
     if isinstance(topic, type):
         return TopicSpec(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", topic.__name__).lower(), topic, capacity)
     raise InvalidValue(f"{where} a topic in {role}", repr(topic), "a name, a type, or a Pub or Sub")
@@ -82,12 +88,15 @@ def _topic(where: str, role: str, topic: Any, capacity: int) -> TopicSpec:
 
 def _from_dict(where: str, role: str, name: str, kind: Any, capacity: int) -> TopicSpec:
     if isinstance(kind, dict):
-        unknown = set(kind) - {"type", "capacity"}
+        unknown = set(kind) - {"type", "capacity", "latch"}
         if unknown:
             raise InvalidValue(
-                f"{where} topic {name!r} in {role}", repr(kind), "a type, or {'type': ..., 'capacity': ...}"
+                f"{where} topic {name!r} in {role}",
+                repr(kind),
+                "a type, or {'type': ..., 'capacity': ..., 'latch': ...}",
             )
-        return TopicSpec(name, _kind(where, name, kind.get("type")), kind.get("capacity", capacity))
+        latch = role == "pubs" and bool(kind.get("latch", False))
+        return TopicSpec(name, _kind(where, name, kind.get("type")), kind.get("capacity", capacity), latch)
     return TopicSpec(name, _kind(where, name, kind), capacity)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
 from horus_core.errors import InvalidValue, SchedulerBusy, UnknownTopic
 from horus_core.graph.checks import one_of, positive_number, whole
 from horus_core.graph.declaration import Topics, declared_topics
 from horus_core.graph.restart import DEFAULT_RESTART, Restart
+from horus_core.graph.samples import named_samples
 from horus_core.graph.spec import NodeSpec
 
 MISS_POLICIES = ("warn", "skip", "safe_mode", "stop")
@@ -29,6 +30,7 @@ class Attachment(Protocol):
     def recv_all(self, topic: str, copy: bool = True) -> list[Any]: ...
     def latest(self, topic: str, copy: bool = True) -> Any: ...
     def has_msg(self, topic: str) -> bool: ...
+    def sample(self, name: str, function: Callable[[], Any]) -> Any: ...
     def log(self, level: str, message: str) -> None: ...
     def request_stop(self) -> None: ...
 
@@ -62,6 +64,7 @@ class Node:
         safe_state: called, in the place of `tick`, when the graph enters safe mode; the node does not tick after it.
         memory_mb: MB of data that its process may have; what goes beyond raises MemoryError in the node, or ends it.
         open_files: file descriptors that its process may have.
+        samples: names of side inputs, see :meth:`sample`; needed only for those that callbacks do not name literally.
 
     Attributes:
         state: for the callbacks to keep what they like, an empty dict at first; it stays in the node's process.
@@ -100,6 +103,7 @@ class Node:
         safe_state: Callback | None = None,
         memory_mb: float | None = None,
         open_files: int | None = None,
+        samples: Sequence[str] = (),
     ) -> None:
         self.name = _checked_name(name)
         self.state: Any = {}
@@ -136,6 +140,7 @@ class Node:
             core=None if core is None else whole(f"{where} core", core, 0),
             spin=0.0 if spin is None else _spin(where, spin, core),
             watchdog=None if watchdog is None else positive_number(f"{where} watchdog", watchdog, "(seconds)"),
+            samples=_checked_samples(where, (*samples, *named_samples(self.callbacks.values()))),
         )
         if on is not None and on not in self.subscribers():
             raise UnknownTopic(self.name, "run on", on, self.subscribers())
@@ -190,6 +195,28 @@ class Node:
     def has_msg(self, topic: str) -> bool:
         """Whether `topic` has an unread message."""
         return self._attached().has_msg(topic)
+
+    def sample(self, name: str, function: Callable[[], Any]) -> Any:
+        """What `function` returns, recorded; in a replay what it returned then, without a call.
+
+        So a node that reads a device, a file or a clock in its tick stays reproducible. What it returned is a message of the
+        topic ``NODE~name`` and comes back in the form in which a topic delivers it. An exception that `function` raises is
+        recorded, and raised again. With an async function the call is awaited: ``await node.sample("gps", read_gps)``.
+
+        Args:
+            name: which side input; a literal, or declared with ``Node(samples=[...])``.
+            function: reads it; called without arguments.
+
+        Raises:
+            UnknownSample: it was not declared.
+            SampleMissing: the recording has none there: the node asks for more, or for others, than it did then.
+            UnsendableValue: no topic carries what it returned.
+
+        Example:
+            >>> def tick(node):
+            ...     distance = node.sample("sonar", lambda: 1.5)
+        """
+        return self._attached().sample(name, function)
 
     def log_debug(self, message: str) -> None:
         """Logs at level debug, into the node's log."""
@@ -302,6 +329,13 @@ def _checked_callback(where: str, role: str, callback: Any) -> Callback:
         call = "(node, exception) or (exception)" if role == "on_error" else f"(node) or {role}()"
         raise InvalidValue(f"{where} {role}", f"{_signature(callback)}", f"{role}{call}")
     return callback  # type: ignore[no-any-return]
+
+
+def _checked_samples(where: str, names: Sequence[Any]) -> tuple[str, ...]:
+    for name in names:
+        if not isinstance(name, str) or not name or len(name) > 100 or not name.isprintable():
+            raise InvalidValue(f"{where} a side input", repr(name)[:120], "a name of 1 to 100 printable characters")
+    return tuple(dict.fromkeys(names))
 
 
 def _spin(where: str, spin: Any, core: int | None) -> float:

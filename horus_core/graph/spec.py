@@ -14,6 +14,7 @@ from horus_core.errors import DuplicateNode, EmptyGraph, TopicConflict
 from horus_core.graph.restart import DEFAULT_RESTART, Restart
 from horus_core.graph.schedule import NodeSchedule
 
+SAMPLE = "~"  # between a node's name and that of a side input, in the name of its topic
 EXTERNAL = "external"  # the publisher's name of what Topic.send brings from outside the graph
 DEADLINE_SHARE = 0.95
 BUDGET_SHARE = 0.8
@@ -21,11 +22,18 @@ BUDGET_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One declaration of a topic: its name, the type of its values (None: any), messages that a lane keeps."""
+    """One declaration of a topic.
+
+    Attributes:
+        kind: the type of its values; None for any.
+        capacity: messages that a lane keeps.
+        latch: its last message is the first that a subscriber gets when it starts to listen.
+    """
 
     name: str
     kind: Any = None
     capacity: int = 1024
+    latch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class NodeSpec:
     open_files: int | None = None
     safe_state: bool = False  # whether it has such a callback
     critical: float | None = None  # seconds that it may be stuck before safe mode begins
+    samples: tuple[str, ...] = ()  # its side inputs
 
     @property
     def period(self) -> float:
@@ -70,6 +79,7 @@ class Lane:
     kind: Any
     capacity: int
     readers: tuple[int, ...]  # positions of the subscribers
+    latch: bool = False
 
     @property
     def external(self) -> bool:
@@ -233,11 +243,22 @@ def _lanes(nodes: Sequence[NodeSpec], kinds: dict[str, Any], capacities: dict[st
                 hearers[topic.name] = (*hearers.get(topic.name, ()), position)
     pairs = [(topic.name, position) for position, node in enumerate(nodes) for topic in node.pubs]
     pairs = list(dict.fromkeys(pairs))
+    pairs += [(sample_topic(node.name, each), position) for position, node in enumerate(nodes) for each in node.samples]
     pairs += [(name, -1) for name in kinds]
+    latched = {topic.name for node in nodes for topic in node.pubs if topic.latch}
     return tuple(
-        Lane(index, name, node, kinds[name], capacities[name], hearers.get(name, ()))
+        Lane(index, name, node, kinds.get(name), capacities.get(name, 1), hearers.get(name, ()), name in latched)
         for index, (name, node) in enumerate(pairs)
     )
+
+
+def sample_topic(node: str, name: str) -> str:
+    """The topic that holds what `node` was given for its side input `name`.
+
+    >>> sample_topic("driver", "gps")
+    'driver~gps'
+    """
+    return f"{node}{SAMPLE}{name}"
 
 
 def _edges(

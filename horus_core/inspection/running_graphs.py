@@ -20,6 +20,7 @@ class RunningLane(msgspec.Struct, frozen=True):
     capacity: int
     type: str
     reads: list[int]
+    latch: bool = False
 
 
 class RunningNode(msgspec.Struct, frozen=True):

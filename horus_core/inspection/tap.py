@@ -43,7 +43,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tap:
-    """The messages of one topic of a running graph, from now on.
+    """The messages of one topic of a running graph, from now on; the last one first where the topic is latched.
 
     Args:
         graph: what its runtime file says.
@@ -66,9 +66,11 @@ class Tap:
             reader = LaneReader(attached.memory, attached.control, attached.layout, lane, observe=True)
             reader.open(ALL_TICKS)
             reader.cursor = reader.end
+            if graph.lanes[lane].latch and reader.end:
+                reader.cursor -= 1
             self._taps.append(_Lane(reader, graph.nodes[position].name if position >= 0 else EXTERNAL))
         held = [each for each in self._taps if each.reader.end]
-        if latest and held:
+        if latest and held and all(each.reader.cursor == each.reader.end for each in held):
             newest = max(held, key=lambda each: each.reader.word(each.reader.end - 1, E_TICK) % FREE)
             newest.reader.cursor -= 1
 

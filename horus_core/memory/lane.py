@@ -36,6 +36,7 @@ from horus_core.memory.segment import (
 from horus_core.memory.shared import SHM, Memory
 
 LIMIT = 1 << 26  # bytes up to which a lane grows for slow readers, less where /dev/shm is small (see `growth_limit`)
+_LATCHED = 2  # messages that a latched lane keeps: the last, and the one before it if that is not visible yet
 _FORGET = 64  # messages that are let go at once
 
 
@@ -60,6 +61,7 @@ class LaneWriter(WriterCore):
         wait_for_recorder: called repeatedly while the lane is at its limit and only the recorder holds it there; returns
             False to give up. None: overwrite, and count.
         lazy: make the first segment with the first message.
+        latch: keep the last message, whoever has read it.
     """
 
     def __init__(
@@ -71,9 +73,11 @@ class LaneWriter(WriterCore):
         capacity: int,
         wait_for_recorder: Callable[[], bool] | None = None,
         lazy: bool = False,
+        latch: bool = False,
     ) -> None:
         row = layout.lane(lane)
         super().__init__(control, row + L_HEAD, row + L_COMMIT)
+        self._latched = _LATCHED if latch else 0
         self._memory, self._control, self._lane, self._row = memory, control, lane, row
         self._floors = layout.floor_words(lane)
         self._subscribers = self._floors[:-1] or self._floors
@@ -123,7 +127,7 @@ class LaneWriter(WriterCore):
 
     def _forget(self, generation: int) -> None:
         """Removes older generations that no reader needs; an error-free no-op for those gone already."""
-        needed = min(self._control[word] for word in self._floors)
+        needed = min(min(self._control[word] for word in self._floors), self._latched_from())
         for older in range(max(0, generation - 3), generation):
             try:
                 segment = Segment(self._memory.open(segment_name(self._lane, older)))
@@ -131,6 +135,10 @@ class LaneWriter(WriterCore):
                 continue
             if segment.stop <= needed and needed != FREE:
                 self._memory.remove(segment_name(self._lane, older))
+
+    def _latched_from(self) -> int:
+        """The first sequence that is kept although nobody may need it."""
+        return max(0, self.committed - self._latched) if self._latched else FREE
 
     def _set_bounds(self) -> None:
         self._slots_end = self._tail + self._mask + 1
@@ -151,6 +159,7 @@ class LaneWriter(WriterCore):
             floor = min(
                 min(self._control[word] for word in self._floors),
                 self.committed if self.committed < self.head else FREE,
+                self._latched_from(),
             )
             if self._tail < min(floor, self.head):
                 self._let_go(min(floor, self.head))
@@ -234,6 +243,7 @@ class LaneReader(ReaderCore):
         reader: the position of the reading node; None for the recorder, or for an observer that has no floor.
         capacity: messages that it may be behind at the start of a tick.
         observe: True for an observer.
+        latch: begin with the last message that there is.
     """
 
     def __init__(
@@ -245,7 +255,9 @@ class LaneReader(ReaderCore):
         reader: int | None = None,
         capacity: int = FREE,
         observe: bool = False,
+        latch: bool = False,
     ) -> None:
+        self._latch = latch
         row = layout.lane(lane)
         floor = NEVER if observe else layout.floor(lane, reader)
         super().__init__(control, row + L_COMMIT, row + L_GENERATION, floor, capacity)
@@ -258,13 +270,16 @@ class LaneReader(ReaderCore):
         return end
 
     def start_at(self, visible: int) -> None:
-        """Places the cursor behind all committed messages that became visible before tick `visible`."""
+        """Places the cursor behind all committed messages that became visible before tick `visible`; before the last of them
+        if the lane is latched."""
         self.follow()  # while the cursor is at 0, so that no generation is forgotten
         self.cursor = self.end = self._control[self._row + L_COMMIT]
         if self.end:
             while (
                 self.cursor > 0 and self._holding(self.cursor - 1) and self.word(self.cursor - 1, E_VISIBLE) >= visible
             ):
+                self.cursor -= 1
+            if self._latch and self.cursor > 0 and self._holding(self.cursor - 1):
                 self.cursor -= 1
             self.end = self.cursor
 

@@ -29,7 +29,7 @@ from horus_core.errors import UndecodableMessage, UnsendableValue
 if TYPE_CHECKING:
     import numpy as np
 
-MSGPACK, RAW, ARRAYS = 0, 1, 2
+MSGPACK, RAW, ARRAYS, RAISED = 0, 1, 2, 3
 EXT_ARRAY, _EXT_REFERENCE = 1, 2
 _LARGE_ARRAY = 1024  # bytes from which an array goes beside the msgpack object
 _ALIGN = 64
@@ -228,7 +228,7 @@ class Decoder:
             UndecodableMessage: the bytes are not such a message.
         """
         try:
-            if encoding == MSGPACK:
+            if encoding in (MSGPACK, RAISED):
                 return self.unpack(payload)
             if encoding == RAW:
                 return bytes(payload)

@@ -29,6 +29,7 @@ class Replaying:
         last_tick: the last tick of the run that was prepared.
         speed: 1 as recorded, 0 as fast as possible; None if not set.
         loop: start over behind the last tick.
+        cold: live nodes start at `start` with nothing behind them, instead of living through the ticks before.
         free: live nodes run in all of their ticks, whatever the recording says of them.
         overrides: per (node, topic), what to send instead.
         only: the topics that are replayed; None for all.
@@ -41,6 +42,7 @@ class Replaying:
     last_tick: int | None = None
     speed: float | None = None
     loop: bool = False
+    cold: bool = False
     free: bool = False
     overrides: dict[tuple[str, str], Any] = field(default_factory=dict)
     only: frozenset[str] | None = None
@@ -58,7 +60,7 @@ class Replaying:
         source.check_range(session, None, None)
         self._follow(session)
         for record in session.graph.nodes:
-            self.nodes[record.name] = (session, source.replayed_spec(record, session.graph.tick_rate))
+            self.nodes[record.name] = (session, source.replayed_spec(record, session.graph))
         external = source.external_spec(session)
         if external is not None:
             self.nodes[external.name] = (session, external)
@@ -72,7 +74,7 @@ class Replaying:
             raise DuplicateNode(name)
         self._follow(session)
         record = session.nodes.get(name)
-        spec = source.replayed_spec(record, session.graph.tick_rate) if record else source.external_spec(session)
+        spec = source.replayed_spec(record, session.graph) if record else source.external_spec(session)
         if spec is not None:
             self.nodes[name] = (session, replace(spec, order=priority) if priority else spec)
 
@@ -136,8 +138,10 @@ class Replaying:
             return spec
         return replace(spec, pubs=tuple(topic for topic in spec.pubs if topic.name in self.only))
 
-    def prepare(self, graph: Graph, live: Sequence[str], options: RunOptions) -> tuple[RunOptions, dict[str, Any]]:
-        """The options with what the recording says, and the source of each replayed node.
+    def prepare(
+        self, graph: Graph, live: Sequence[str], options: RunOptions
+    ) -> tuple[RunOptions, dict[str, Any], dict[str, Any]]:
+        """The options with what the recording says, the source of each replayed node, and the side inputs of the live ones.
 
         Raises:
             InvalidValue: a live node is faster than the recording's ticks.
@@ -145,27 +149,29 @@ class Replaying:
         """
         if self.session is None:
             self.last_tick = None
-            return options, {}
-        from horus_core.replay import source
+            return options, {}, {}
+        from horus_core.replay import samples, source
 
-        recorded = self.session.graph
-        if graph.tick_rate > recorded.tick_rate:
+        known = self.session.graph
+        if graph.tick_rate > known.tick_rate:
             fast = max((node for node in graph.nodes if not node.replayed), key=lambda node: node.rate)
-            most = f"at most {recorded.tick_rate:g} Hz, the rate of the recording's ticks"
+            most = f"at most {known.tick_rate:g} Hz, the rate of the recording's ticks"
             raise InvalidValue(f"node {fast.name!r}: rate", f"{fast.rate:g} Hz", most)
-        first, self.last_tick = source.check_range(self.session, self.start, self.stop)
+        start, self.last_tick = source.check_range(self.session, self.start, self.stop)
+        first = start if self.cold or not live else known.first_tick
         held = {name: session for name, (session, _) in self.nodes.items()}
-        sources = source.sources_for(held, graph, first, self.last_tick, self.loop, self.overrides)
-        skips, visibles = ({}, {}) if self.free else source.past_of(self.session, graph, live)
+        sources = source.sources_for(held, graph, first, start, self.last_tick, self.loop, self.overrides)
+        loop = (start, self.last_tick) if self.loop else None
         prepared = replace(
             options,
             first_tick=first,
             lockstep=True,
             deterministic=True,
-            seed=recorded.seed,
-            epoch_ns=recorded.epoch_ns,
-            skips=skips,
-            visibles=visibles,
+            seed=known.seed,
+            epoch_ns=known.epoch_ns,
+            range_start=start,
+            pasts={} if self.free else source.pasts_of(self.session, graph, live, loop),
             backs=source.backs_of(self.session, list(held)),
         )
-        return prepared, dict(sources)
+        recorded = samples.samples_of(self.session, graph, live, first, loop)
+        return prepared, dict(sources), recorded

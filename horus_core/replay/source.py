@@ -5,23 +5,29 @@ Imported by the processes of replayed nodes and by a scheduler that replays; imp
 
 from __future__ import annotations
 
+import itertools
 import os
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from horus_core.engine.past import Past, Return
 from horus_core.errors import InvalidValue, NotARecording, RecordingMissing, ReplayRange
-from horus_core.graph.spec import EXTERNAL, Graph, NodeSpec, TopicSpec
+from horus_core.graph.schedule import NodeSchedule
+from horus_core.graph.spec import EXTERNAL, Graph, NodeSpec, TopicSpec, sample_topic
 from horus_core.memory.lane import LaneWriter
 from horus_core.messages.encoding import RAW, Decoder, Encoder
-from horus_core.recording.format.header import NodeRecord
+from horus_core.recording.format.header import GraphRecord, NodeRecord
+from horus_core.recording.reading.latched import last_before, latched_topics
 from horus_core.recording.reading.reader import RecordingFile, Session
 
 SLOWEST, FASTEST = 0.01, 100.0
-EVERY_TICK = 1 << 62
+Row = tuple[int, int, str, int, memoryview]  # tick, visible, topic, encoding, payload
 _FIRST_OF_ALL = -(1 << 40)  # the order of what came from outside: before every node
 
 
@@ -32,41 +38,59 @@ class RecordedSource:
     Args:
         node: its name.
         paths: the parts of its file.
-        start, stop: the range of ticks that is replayed, both included.
-        horizon: ticks before `start` whose messages a live node may still receive.
+        first: the first tick that is replayed.
+        start, stop: the range of ticks that is shown, both included; a loop goes over it.
+        schedule, compute: when it runs, and whether nobody waits for it.
+        horizon: ticks before `first` whose messages a live node may still receive.
         loop: start over behind `stop`.
         overrides: per topic, what to send instead: a function of an encoding and a payload.
+        latched: the topics whose last message before all that is sent is sent first.
     """
 
     node: str
     paths: list[str]
+    first: int
     start: int
     stop: int
+    schedule: NodeSchedule
+    compute: bool = False
     horizon: int = 0
     loop: bool = False
     overrides: dict[str, Override] = field(default_factory=dict)
+    latched: frozenset[str] = frozenset()
 
     def begin(self, writers: Mapping[str, LaneWriter]) -> None:
-        """Opens the recording at `start`, and sends the messages of the `horizon` before it."""
-        self._rows = self._read(self.start - self.horizon)
+        """Opens the recording at `first`, and sends what must be there before that.
+
+        Those are the messages of the `horizon` before it, and what is visible before this node's first job has ended, as what
+        it sent in ``init`` is.
+        """
+        rows: Iterator[Row] = itertools.chain(self._latched(), self._read(self.first - self.horizon))
+        self._rows = rows
         self._next = next(self._rows, None)
         self._shift = 0
-        self._put(self.start - 1, writers)
+        job = self.first if self.schedule.active(self.first) else self.schedule.next(self.first)
+        self._put(self.first - 1, self.schedule.next(job) if self.compute else job, writers)
         for writer in writers.values():
             writer.commit()
 
     def send(self, tick: int, writers: Mapping[str, LaneWriter]) -> None:
-        """Sends what was recorded in `tick`."""
+        """Sends what was recorded in `tick`, and what is visible before the next job has ended.
+
+        A restarted node's first messages may be that, in a tick in which it has no job.
+        """
         if self.loop and tick - self._shift > self.stop:
             self._shift += self.stop - self.start + 1
             self._rows = self._read(self.start)
             self._next = next(self._rows, None)
-        self._put(tick, writers)
+        following = self.schedule.next(tick)
+        self._put(tick, self.schedule.next(following) if self.compute else following, writers)
 
-    def _put(self, tick: int, writers: Mapping[str, LaneWriter]) -> None:
+    def _put(self, tick: int, before: int, writers: Mapping[str, LaneWriter]) -> None:
+        """Sends what was sent up to `tick`, or is visible in a tick before `before`."""
         shift = self._shift
         row = self._next
-        while row is not None and row[0] + shift <= tick:
+        while row is not None and (row[0] + shift <= tick or row[1] + shift < before):
             sent_in, visible, topic, encoding, payload = row
             writer = writers.get(topic)  # None for a topic that stays silent
             if writer is not None:
@@ -77,18 +101,33 @@ class RecordedSource:
             row = next(self._rows, None)
         self._next = row
 
-    def _read(self, first: int) -> Iterator[tuple[int, int, str, int, memoryview]]:
+    def _latched(self) -> Iterator[Row]:
+        """The last messages of latched topics before all that is read."""
+        if self.latched:
+            for row in last_before(
+                [RecordingFile(path) for path in self.paths], self.latched, self.first - self.horizon
+            ):
+                yield from rows_of(row)
+
+    def _read(self, first: int) -> Iterator[Row]:
         """The recorded messages from tick `first` to `stop`: tick, visible, topic, encoding, payload."""
         for path in self.paths:
             for batch in RecordingFile(path).batches(max(first, 0), self.stop):
-                ticks, visibles = batch.column("tick").to_pylist(), batch.column("visible").to_pylist()
-                topics, encodings = batch.column("topic").to_pylist(), batch.column("encoding").to_pylist()
-                _, offsets, data = batch.column("payload").buffers()
-                ends = np.frombuffer(offsets, dtype=np.int64, count=len(ticks) + 1).tolist()
-                payload = memoryview(data).cast("B") if data is not None else memoryview(b"")
-                for each, tick in enumerate(ticks):
-                    if first <= tick <= self.stop:
-                        yield tick, visibles[each], topics[each], encodings[each], payload[ends[each] : ends[each + 1]]
+                for row in rows_of(batch):
+                    if first <= row[0] <= self.stop:
+                        yield row
+
+
+def rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
+    """The messages of a batch: tick, visible, topic, encoding, payload."""
+    column = batch.column("payload")
+    ticks, visibles = batch.column("tick").to_pylist(), batch.column("visible").to_pylist()
+    topics, encodings = batch.column("topic").to_pylist(), batch.column("encoding").to_pylist()
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int64, count=column.offset + len(ticks) + 1)[column.offset :].tolist()
+    payload = memoryview(data).cast("B") if data is not None else memoryview(b"")
+    for each, tick in enumerate(ticks):
+        yield tick, visibles[each], topics[each], encodings[each], payload[ends[each] : ends[each + 1]]
 
 
 @dataclass(frozen=True)
@@ -156,16 +195,22 @@ def open_node_file(path: str | os.PathLike[str]) -> tuple[Session, str]:
     return Session(place.parent), header.node
 
 
-def replayed_spec(record: NodeRecord, tick_rate: float) -> NodeSpec:
-    """The node that replays what `record` describes."""
+def replayed_spec(record: NodeRecord, graph: GraphRecord) -> NodeSpec:
+    """The node that replays what `record` describes, of the graph that was recorded."""
+    prefix = sample_topic(record.name, "")
     return NodeSpec(
         name=record.name,
-        rate=tick_rate if record.on else record.rate,
+        rate=graph.tick_rate if record.on else record.rate,
         order=record.order,
-        pubs=tuple(TopicSpec(topic.name, None, topic.capacity) for topic in record.pubs),
+        pubs=tuple(TopicSpec(topic.name, None, topic.capacity, topic.latch) for topic in record.pubs),
         subs=tuple(TopicSpec(topic.name, None, topic.capacity) for topic in record.subs),
         compute=record.compute,
         replayed=True,
+        samples=tuple(
+            lane.topic.removeprefix(prefix)
+            for lane in graph.lanes
+            if lane.node == record.name and lane.topic.startswith(prefix)
+        ),
     )
 
 
@@ -215,37 +260,28 @@ def check_speed(speed: Any) -> float:
     return float(speed)
 
 
-@dataclass(frozen=True)
-class Skips:
-    """The ticks that a node left out: those before `first`, those after `last`, and `between`."""
-
-    first: int
-    last: int
-    between: frozenset[int]
-
-    def __contains__(self, tick: object) -> bool:
-        return isinstance(tick, int) and (not self.first <= tick <= self.last or tick in self.between)
-
-
 @dataclass
-class _Past:
-    """When a node ran: what is needed of it to run it the same way again."""
+class _Ran:
+    """The jobs that a node ran, as far as its rows were read."""
 
-    first: int | None = None
-    last: int = -1
-    skips: set[int] = field(default_factory=set)
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    stops: array[int] = field(default_factory=lambda: array("q"))
     visibles: dict[int, int] = field(default_factory=dict)
-    last_job: int | None = None
 
 
-def past_of(session: Session, graph: Graph, names: Sequence[str]) -> tuple[dict[str, Skips], dict[str, dict[int, int]]]:
-    """For each of the live nodes `names`: the ticks that it left out, and the late jobs' first visible ticks.
+def pasts_of(
+    session: Session, graph: Graph, names: Sequence[str], loop: tuple[int, int] | None = None
+) -> dict[str, Past]:
+    """What each of the live nodes `names` did when it was recorded.
 
-    A node that runs at another rate than it did is left alone.
+    A node that runs at another rate than it did is left alone, and so is one that never ran.
+
+    Args:
+        loop: the range of a replay that starts over.
     """
     known = session.nodes
     watched = {
-        name: _Past()
+        name: _Ran()
         for name in names
         if name in known and (known[name].rate == graph.nodes[graph.position(name)].rate or known[name].on)
     }
@@ -254,57 +290,62 @@ def past_of(session: Session, graph: Graph, names: Sequence[str]) -> tuple[dict[
         labels = column.dictionary.to_pylist()
         nodes = column.indices.to_numpy()
         ticks, visibles = batch.column("tick").to_numpy(), batch.column("visible").to_numpy()
-        for name, past in watched.items():
+        for name, ran in watched.items():
             if name in labels:
                 mine = nodes == labels.index(name)
-                _note(past, ticks[mine], visibles[mine], graph, name)
-    return (
-        {
-            name: Skips(0, EVERY_TICK, frozenset(past.skips))
-            if known[name].on
-            else Skips(past.first, past.last, frozenset(past.skips))
-            for name, past in watched.items()
-            if past.first is not None
-        },
-        {name: past.visibles for name, past in watched.items() if past.visibles},
-    )
+                _note(ran, ticks[mine], visibles[mine], graph, name)
+    returns = returns_of(session, list(watched))
+    found = {}
+    for name, ran in watched.items():
+        if ran.starts:
+            schedule = graph.schedules[graph.position(name)]
+            found[name] = Past(
+                ran.starts, ran.stops, schedule.jobs, schedule.ticks, ran.visibles, returns.get(name, ()), loop
+            )
+    return found
 
 
-def _note(past: _Past, ticks: np.ndarray, visibles: np.ndarray, graph: Graph, name: str) -> None:
+def _note(ran: _Ran, ticks: np.ndarray, visibles: np.ndarray, graph: Graph, name: str) -> None:
     if not len(ticks):
         return
-    past.first = int(ticks[0]) if past.first is None else past.first
-    past.last = int(ticks[-1])
     position = graph.position(name)
-    schedule, node = graph.schedules[position], graph.nodes[position]
+    schedule = graph.schedules[position]
     jobs = ticks * schedule.jobs // schedule.ticks
-    usual = -(-(jobs + 1) * schedule.ticks // schedule.jobs) if node.compute else ticks
+    compute = graph.nodes[position].compute
+    usual = -(-(jobs + 1) * schedule.ticks // schedule.jobs) if compute else ticks
     for each in np.flatnonzero(visibles != usual).tolist():
-        past.visibles[int(ticks[each])] = int(visibles[each])
-    if node.on is not None:
-        for tick, visible in zip(ticks.tolist(), visibles.tolist(), strict=True):
-            past.skips.update(range(tick + 1, visible))
-        return
-    before = jobs[0] - 1 if past.last_job is None else past.last_job
-    previous = np.concatenate(([before], jobs[:-1]))
-    for each in np.flatnonzero(jobs - previous > 1).tolist():
-        missing = range(int(previous[each]) + 1, int(jobs[each]))
-        past.skips.update(-(-job * schedule.ticks // schedule.jobs) for job in missing)
-    past.last_job = int(jobs[-1])
+        ran.visibles[int(ticks[each])] = int(visibles[each])
+    breaks = np.flatnonzero(jobs[1:] - jobs[:-1] > 1)
+    starts, stops = [int(jobs[0]), *jobs[breaks + 1].tolist()], [*(jobs[breaks] + 1).tolist(), int(jobs[-1]) + 1]
+    if ran.stops and ran.stops[-1] >= starts[0]:
+        del starts[0]
+        ran.stops.pop()
+    ran.starts.extend(starts)
+    ran.stops.extend(stops)
+
+
+def returns_of(session: Session, names: Sequence[str]) -> dict[str, tuple[Return, ...]]:
+    """For each of the nodes `names` that was restarted: the ticks that it was started in, and took part again from."""
+    started: dict[str, int] = {}
+    found: dict[str, tuple[Return, ...]] = {}
+    for event in session.events():
+        name = event["node"]
+        if name in names and event["event"] == "restart":
+            started[name] = event["tick"] + 1
+        elif name in names and event["event"] == "back":
+            found[name] = (*found.get(name, ()), Return(started.get(name, event["tick"]), event["tick"]))
+    return found
 
 
 def backs_of(session: Session, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """For each of the replayed nodes `names` that was restarted: the ticks from which it took part again."""
-    found: dict[str, tuple[int, ...]] = {}
-    for event in session.events():
-        if event["event"] == "back" and event["node"] in names:
-            found[event["node"]] = (*found.get(event["node"], ()), event["tick"])
-    return found
+    return {name: tuple(each.back for each in returns) for name, returns in returns_of(session, names).items()}
 
 
 def sources_for(
     sessions: Mapping[str, Session],
     graph: Graph,
+    first: int,
     start: int,
     stop: int,
     loop: bool,
@@ -314,7 +355,7 @@ def sources_for(
 
     Args:
         sessions: per replayed node, its session.
-        start, stop, loop: as for :class:`RecordedSource`.
+        first, start, stop, loop: as for :class:`RecordedSource`.
         overrides: per (node, topic), a value as for :class:`Override`.
     """
     live = [schedule for node, schedule in zip(graph.nodes, graph.schedules, strict=True) if not node.replayed]
@@ -330,10 +371,14 @@ def sources_for(
         found[name] = RecordedSource(
             node=name,
             paths=paths,
+            first=first,
             start=start,
             stop=stop,
-            horizon=min(horizon, start - session.graph.first_tick),
+            schedule=graph.schedules[graph.position(name)],
+            compute=graph.nodes[graph.position(name)].compute,
+            horizon=min(horizon, first - session.graph.first_tick),
             loop=loop,
+            latched=latched_topics(session.graph, name),
             overrides={
                 topic: Override(node, topic, kinds.get(topic), value)
                 for (node, topic), value in overrides.items()

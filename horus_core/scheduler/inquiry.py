@@ -86,12 +86,22 @@ class Inquiry(Parts):
         """How the current or the last run goes; cheap, and may be asked from another thread.
 
         Returns:
-            tick (the next one), tick_rate, seconds (of running), deadline_misses, restarts, errors, messages_dropped,
+            tick (the next one), catching_up_to (the tick that a replay starts at, while it lives through those before; else
+            None), tick_rate, seconds (of running), deadline_misses, restarts, errors, messages_dropped,
             late_releases, recorded_bytes, recorded_lost (messages), recorder_backlog (bytes) and recording_ended (whether
             the recorder has given up).
         """
         run = self._run
-        return {"tick": self.current_tick(), **self._statistics.progress(run.engine, run.running)}
+        return {
+            "tick": self.current_tick(),
+            "catching_up_to": self._catching_up_to(),
+            **self._statistics.progress(run.engine, run.running),
+        }
+
+    def _catching_up_to(self) -> int | None:
+        engine = self._run.engine
+        start = None if engine is None else engine.plan.options.start
+        return start if self._run.running and start is not None and self.current_tick() < start else None
 
     def safety_stats(self) -> dict[str, Any]:
         """Deadline misses, budget overruns, restarts, errors and late releases of the whole graph, and whether each is 0."""

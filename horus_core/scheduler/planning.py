@@ -29,7 +29,7 @@ def make_plan(settings: Settings, nodes: Mapping[str, Node], replaying: Replayin
     if not nodes and not replaying.nodes:
         raise EmptyGraph()
     graph = graph_of(settings, nodes, replaying)
-    options, sources = replaying.prepare(
+    options, sources, recorded = replaying.prepare(
         graph,
         list(nodes),
         RunOptions(
@@ -47,6 +47,7 @@ def make_plan(settings: Settings, nodes: Mapping[str, Node], replaying: Replayin
         graph=graph,
         callbacks={name: node.callbacks for name, node in nodes.items()},
         sources=sources,
+        recorded=recorded,
         options=options,
         placement=placement_of(settings, graph),
         recording=_recording_request(settings, graph, options, replaying),

@@ -12,10 +12,22 @@ from horus_core.scheduler.parts import Parts
 class ReplayControl(Parts):
     """The replay side of a scheduler."""
 
-    def start_at_tick(self, tick: int) -> Self:
-        """Starts the replay at `tick`. Raises ReplayRange if the recording does not have it."""
+    def start_at_tick(self, tick: int, cold: bool = False) -> Self:
+        """Starts the replay at `tick`.
+
+        Live nodes have lived through the ticks before by then: those are run as fast as can be, and what nodes print and send
+        in them is neither shown nor recorded.
+
+        Args:
+            tick: the first tick that is shown.
+            cold: live nodes start at `tick` with an empty past, and nothing is run before it.
+
+        Raises:
+            ReplayRange: the recording does not have it.
+        """
         self._must_be_idle("cannot start_at_tick")
         self._replaying.set_range("start_at_tick", tick)
+        self._replaying.cold = bool(cold)
         return self
 
     def stop_at_tick(self, tick: int) -> Self:

@@ -221,7 +221,7 @@ class Scheduler(Composition, ReplayControl, Inquiry, Recordings):
             return run.engine
         plan = make_plan(self._settings, self._nodes, self._replaying, stepping)
         engine: Engine = Inline(plan, self._handles()) if self._settings.execution == "inline" else Supervisor(plan)
-        run.engine, run.next_tick, run.paths = engine, plan.options.first_tick, []
+        run.engine, run.next_tick, run.paths = engine, plan.options.start, []
         self._statistics.graph_rate = 0.0
         engine.stopping = run.stop_asked
         if stepping:  # a script may end without stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-FORMAT = 1  # raised when a reader of an older version could misread a file
+FORMAT = 2  # raised when a reader of an older version could misread a file
+PLAIN_FORMAT = 1  # of a session without latched topics
 
 
 class TopicRecord(msgspec.Struct, frozen=True):
@@ -13,6 +14,7 @@ class TopicRecord(msgspec.Struct, frozen=True):
     name: str
     type: str = ""
     capacity: int = 1024
+    latch: bool = False
 
 
 class NodeRecord(msgspec.Struct, frozen=True):
@@ -38,6 +40,7 @@ class LaneRecord(msgspec.Struct, frozen=True):
     topic: str
     node: str
     type: str = ""
+    latch: bool = False
 
 
 class GraphRecord(msgspec.Struct, frozen=True):
@@ -72,9 +75,15 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class BatchMark(msgspec.Struct, frozen=True):
-    """What every batch says of itself; `first` and `last` are ticks."""
+    """What every batch says of itself.
+
+    Attributes:
+        first, last: ticks.
+        latched: its rows stand elsewhere, too: they are the last messages of latched topics before this file begins.
+    """
 
     crc32: int
     rows: int
     first: int
     last: int
+    latched: bool = False

@@ -107,9 +107,9 @@ def with_header(schema: pa.Schema, header: Header) -> pa.Schema:
     return schema.with_metadata(sealed(header))
 
 
-def mark(batch: pa.RecordBatch, first: int, last: int) -> pa.KeyValueMetadata:
-    """The custom metadata for `batch`, whose ticks lie between `first` and `last`."""
-    return pa.KeyValueMetadata(sealed(BatchMark(checksum(batch), batch.num_rows, first, last)))
+def mark(batch: pa.RecordBatch, first: int, last: int, latched: bool = False) -> pa.KeyValueMetadata:
+    """The custom metadata for `batch`, whose ticks lie between `first` and `last`; see :class:`BatchMark`."""
+    return pa.KeyValueMetadata(sealed(BatchMark(checksum(batch), batch.num_rows, first, last, latched)))
 
 
 def sealed(record: Header | BatchMark) -> dict[bytes, bytes]:

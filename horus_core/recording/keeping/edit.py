@@ -16,6 +16,7 @@ from horus_core.recording.format.schemas import TICKS
 from horus_core.recording.keeping.new_session import NewFile, keep_folders, new_session
 from horus_core.recording.keeping.sessions import check_name, recordings_folder
 from horus_core.recording.reading.file import Damage
+from horus_core.recording.reading.latched import last_before, latched_topics
 from horus_core.recording.reading.messages import within
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.ticks import tick_range
@@ -65,6 +66,8 @@ def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: 
     with new_session(name, session.header, graph) as (folder, header):
         for kind, node in _files(session):
             file = NewFile(folder, header, kind, node)
+            if node:
+                file.begin_with(last_before(session.node_files(node), latched_topics(session.graph, node), start))
             for batch in session.batches(file_stem(node) if node else kind, damage, start, stop):
                 file.add(_rows_within(batch, start, stop))
             messages += file.rows if node else 0

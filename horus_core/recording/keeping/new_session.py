@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,11 @@ class NewFile:
         if batch.num_rows:
             self._writer.write(with_implied_names(batch, self._header), *tick_range(batch))
             self.rows += batch.num_rows
+
+    def begin_with(self, rows: Sequence[pa.RecordBatch]) -> None:
+        """Begins with the last messages of latched topics before the first tick, each a batch of one row."""
+        for row in rows:
+            self._writer.write(with_implied_names(row, self._header), *tick_range(row), latched=True)
 
     def add_event(self, tick: int, event: str, detail: dict[str, Any]) -> None:
         """Appends an event of now."""

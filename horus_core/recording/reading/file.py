@@ -136,6 +136,12 @@ class RecordingFile:
             if batch is not None:
                 yield batch
 
+    def latched(self) -> Iterator[pa.RecordBatch]:
+        """The last messages of latched topics before this file begins, as batches; they are in no other of these."""
+        for frame, seal in self.sealed_frames():
+            if seal.latched and (batch := self.decode(frame, seal)) is not None:
+                yield batch
+
     def bodies(self, first_tick: int | None = None, last_tick: int | None = None) -> Iterator[tuple[Body, Names]]:
         """The same batches as plain arrays, for what reads millions of small ones."""
         for frame, seal in self._frames_within(first_tick, last_tick):
@@ -148,6 +154,8 @@ class RecordingFile:
 
     def _frames_within(self, first: int | None, last: int | None) -> Iterator[tuple[Frame, BatchMark]]:
         for frame, seal in self.sealed_frames():
+            if seal.latched:
+                continue
             if (first is None or seal.last >= first) and (last is None or seal.first <= last):
                 yield frame, seal
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from horus_core.memory.segment import E_LENGTH, E_TICK
 from horus_core.memory.tick_rows import ROW_HEAD
 from horus_core.recording.writing.writer import event_batch, message_batch, tick_batch
 
+_ABOUT_THE_START = ("start", "ready")
 _BY_PIECES = 4096  # mean bytes per payload from which reordering copies payload by payload
 
 Event = tuple[int, int, str, str, dict[str, Any]]  # ns since 1970, tick, node, event, details
@@ -30,7 +31,8 @@ class Copies:
         messages: per publisher's position (-1: from outside) chunks of topic, rows, payload.
         ticks: chunks of node, rows, payload.
         events: the supervisor's, as slices of its lane, and the recorder's own.
-        marks: per tap, up to where it was copied.
+        before: per publisher and topic, rows and payload of the last message before the first recorded tick, if it is latched.
+        marks: per drain, up to where it was copied.
         size: bytes.
         last_tick: the last tick that it may hold.
     """
@@ -39,6 +41,7 @@ class Copies:
     ticks: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)
     event_slices: list[Slice] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    before: dict[tuple[int, int], Slice] = field(default_factory=dict)
     marks: list[tuple[Any, int]] = field(default_factory=list)
     size: int = 0
     last_tick: int = 0
@@ -80,6 +83,7 @@ class BatchMaker:
     def __init__(self, graph: Graph, epoch_offset: int) -> None:
         self._graph, self._offset = graph, epoch_offset
         self.skip_events_to = 0  # ns since 1970
+        self.first_tick = 0  # what happened before was only lived through
         self._names = [node.name for node in graph.nodes]
         self.publishers = dict(enumerate(self._names))
         self.publishers[-1] = graph.outside
@@ -106,7 +110,11 @@ class BatchMaker:
             for entries, data in copies.event_slices
             for each in _split(entries, data)
         ]
-        rows = [row for row in (*rows, *copies.events) if row[0] > self.skip_events_to]
+        rows = [
+            row
+            for row in (*rows, *copies.events)
+            if row[0] > self.skip_events_to and (row[1] >= self.first_tick or row[3] in _ABOUT_THE_START)
+        ]
         return event_batch(rows) if rows else None
 
     def messages(self, publisher: int, chunks: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:
@@ -120,6 +128,16 @@ class BatchMaker:
             payload = _reordered(payload, rows[:, E_LENGTH], order)
             rows, topics = rows[order], topics[order]
         return message_batch(rows, topics, self.topics[publisher], payload, self._offset)
+
+    def latched(self, before: Mapping[tuple[int, int], Slice]) -> dict[int, pa.RecordBatch]:
+        """Per publisher, a batch of what `Copies.before` holds."""
+        publishers = dict.fromkeys(publisher for publisher, _ in before)
+        return {
+            each: self.messages(
+                each, [(place, *piece) for (publisher, place), piece in before.items() if publisher == each]
+            )[0]
+            for each in publishers
+        }
 
     def ticks(self, chunks: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:
         """The batch of all nodes' ticks, sorted by tick and position."""

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 
 from horus_core.recording.format.header import Header
 from horus_core.recording.format.names import FILE_NAME
 from horus_core.recording.writing.batches import Batch, BatchMaker
+from horus_core.recording.writing.latches import Latches
 from horus_core.recording.writing.options import Recording
+from horus_core.recording.writing.resume import written_latched
 from horus_core.recording.writing.writer import FileWriter
 
 
@@ -47,7 +50,12 @@ class Parts:
         self._folder, self._header, self._maker, self._options = folder, header, maker, options
         self._kept: list[tuple[int, int, float]] = []  # number, size and end of closed parts of this process
         self._before = sum(path.stat().st_size for path in folder.glob("*.arrow"))  # by a recorder that was killed
-        self._part = self._open(next_part(folder, header.id))
+        self._latches = Latches(header.graph, maker.publishers)
+        number = next_part(folder, header.id)
+        for publisher, name in maker.publishers.items() if number else ():
+            for batch in written_latched(folder, header, name):
+                self._latches.note(publisher, batch)
+        self._part = self._open(number)
         self.made_room = (0, 0)
         self._unnamed = [folder, folder.parent]  # folders that do not have their new entries on the disk yet
 
@@ -66,7 +74,16 @@ class Parts:
         for publisher, name in self._maker.publishers.items():
             files[publisher] = make("node", name)
         files["events"] = make("events")
+        for publisher, rows in self._latches.batches().items():
+            _begin(files[publisher], rows)
         return _Part(number, files, time.monotonic())
+
+    def begin_with(self, batches: dict[int, pa.RecordBatch]) -> None:
+        """What was sent before the first recorded tick: the last messages of latched topics are kept of it."""
+        for publisher, batch in batches.items():
+            self._latches.note(publisher, batch)
+        for publisher, rows in self._latches.batches().items():
+            _begin(self._part.files[publisher], rows)
 
     def write(self, batches: dict[int | str, Batch]) -> None:
         """Appends a batch to each file named.
@@ -87,6 +104,7 @@ class Parts:
         for key, batch in batches.items():
             if key in self._part.files:
                 self._part.files[key].write(*batch)
+                self._latches.note(key, batch[0])
 
     def sync(self) -> None:
         """Returns when the disk has everything, the files' names included."""
@@ -157,6 +175,12 @@ class Parts:
                 f"{self._folder} has {disk.f_bavail * disk.f_frsize:,} bytes left, and {kept_free:,.0f} are kept free; "
                 f"free some, or set Recording(reserve_mb=...)"
             )
+
+
+def _begin(file: FileWriter, rows: list[pa.RecordBatch]) -> None:
+    for row in rows:
+        tick = row.column("tick")[0].as_py()
+        file.write(row, tick, tick, latched=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from horus_core.graph.spec import Graph
 from horus_core.memory.control import (
     FREE,
@@ -35,7 +37,7 @@ from horus_core.memory.control import (
     fence,
 )
 from horus_core.memory.drain import Drain, Slice
-from horus_core.memory.segment import E_TICK
+from horus_core.memory.segment import E_LENGTH, E_TICK
 from horus_core.memory.shared import Memory
 from horus_core.recording.format.header import Header
 from horus_core.recording.writing.batches import Batch, BatchMaker, Copies
@@ -79,12 +81,18 @@ class Recorder:
         first_folder, self._options = targets[0]
         self._bound = self._options.memory_mb * 1e6
         self._maker = maker = BatchMaker(graph, control[H_EPOCH] - control[H_EPOCH_MONOTONIC])
+        self._first_tick = header.graph.first_tick
+        maker.first_tick = self._first_tick
+        self._lived_through = int(control[H_RELEASED]) + 1 < self._first_tick  # ticks that are not to be recorded
+        self._latched: set[tuple[int, int]] = set()  # publisher, place among its topics
         count = len(graph.nodes)
         places: dict[int, int] = {}
         self._drains: list[tuple[int, int, Drain]] = []  # publisher, place among its topics, drain
         for lane in graph.lanes:
             place = places[lane.node] = places.get(lane.node, -1) + 1
             self._drains.append((lane.node, place, Drain(memory, control, layout, lane.index)))
+            if lane.latch:
+                self._latched.add((lane.node, place))
         self._traces = [Drain(memory, control, layout, len(graph.lanes) + each) for each in range(count)]
         self._event_drain = Drain(memory, control, layout, layout.events)
         written = skip_written(first_folder, header.id, maker, self._drains)
@@ -129,7 +137,9 @@ class Recorder:
             self._end_gap()
         now = time.monotonic()
         copies = self._copies
-        if copies.size and (final or copies.size >= FLUSH_BYTES or now - self._flushed >= FLUSH_SECONDS):
+        if (copies.size or copies.before) and (
+            final or copies.size >= FLUSH_BYTES or now - self._flushed >= FLUSH_SECONDS
+        ):
             self._hand_on(now)
         if self._oldest is not None and now - self._oldest > STALL_SECONDS:
             for drain in self._all_drains():
@@ -154,12 +164,16 @@ class Recorder:
             limit = min(outside if publisher < 0 else limits[publisher], within[publisher])
             dead = final and (publisher < 0 or control[layout.node(publisher) + N_STATE] in (W_DEAD, W_FAILED))
             slices = drain.take(limit, all_written=dead)
+            if slices and self._lived_through:
+                slices = self._after_the_start(publisher, place, slices)
             if slices:
                 copies.add_messages(publisher, place, slices)
             if drain.lost != self._lost.get(id(drain), 0):
                 self._note_loss(publisher, place, drain)
         for position, drain in enumerate(self._traces):
             slices = drain.take(limits[position] if whole_ticks else FREE)
+            if slices and self._lived_through:
+                slices = _in_range(slices, self._first_tick)
             if slices and position in self._skip_ticks:
                 slices = [_after(each, self._skip_ticks[position]) for each in slices]
                 slices = [each for each in slices if len(each[0])]
@@ -168,6 +182,24 @@ class Recorder:
         slices = self._event_drain.take()
         if slices:
             copies.add_events(slices)
+
+    def _after_the_start(self, publisher: int, place: int, slices: list[Slice]) -> list[Slice]:
+        """What was sent from the first recorded tick on.
+
+        Of the ticks before, which are only lived through, the last message of a latched topic is kept for the beginning of the
+        files.
+        """
+        kept = _in_range(slices, self._first_tick)
+        before = [each for each in slices if each[0][0, E_TICK] < self._first_tick]
+        if before and (publisher, place) in self._latched:
+            rows, payload = before[-1]
+            stop = int(np.searchsorted(rows[:, E_TICK], self._first_tick))
+            end = int(rows[:stop, E_LENGTH].sum())
+            self._copies.before[publisher, place] = (
+                rows[stop - 1 : stop],
+                payload[end - int(rows[stop - 1, E_LENGTH]) : end],
+            )
+        return kept
 
     def _limit(self, position: int) -> int:
         """The tick up to which the node has committed everything, so that a file is sorted by tick."""
@@ -230,7 +262,7 @@ class Recorder:
             pass
         if self._gap is not None:
             self._end_gap()
-        if self._copies.size or self._copies.events:
+        if self._copies.size or self._copies.events or self._copies.before:
             self._hand_on(time.monotonic())
         self._work.put(None)
         self._thread.join()
@@ -248,6 +280,8 @@ class Recorder:
             if copies is None:
                 break
             self._oldest = began = time.monotonic()
+            if copies.before:
+                self._on_targets(Parts.begin_with, self._maker.latched(copies.before))
             if copies.size:
                 self._on_targets(Parts.write, self._batches(copies))
                 self._on_targets(self._note_room)
@@ -319,6 +353,21 @@ class Recorder:
         except Exception as problem:
             if target is self._main:
                 self.failure = self.failure or str(problem) or type(problem).__name__
+
+
+def _in_range(slices: list[Slice], first_tick: int) -> list[Slice]:
+    """What was sent from `first_tick` on."""
+    found = [_from(each, first_tick) for each in slices]
+    return [each for each in found if len(each[0])]
+
+
+def _from(piece: Slice, tick: int) -> Slice:
+    """The rows from `tick` on; rows are in the order of their ticks."""
+    rows, payload = piece
+    if rows[0, E_TICK] >= tick:
+        return piece
+    first = int(np.searchsorted(rows[:, E_TICK], tick))
+    return rows[first:], payload[int(rows[:first, E_LENGTH].sum()) :]
 
 
 def _after(piece: Slice, tick: int) -> Slice:

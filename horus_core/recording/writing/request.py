@@ -18,7 +18,15 @@ import msgspec
 
 from horus_core.engine.runner import RunOptions
 from horus_core.graph.spec import Graph
-from horus_core.recording.format.header import FORMAT, GraphRecord, Header, LaneRecord, NodeRecord, TopicRecord
+from horus_core.recording.format.header import (
+    FORMAT,
+    PLAIN_FORMAT,
+    GraphRecord,
+    Header,
+    LaneRecord,
+    NodeRecord,
+    TopicRecord,
+)
 from horus_core.recording.format.names import file_stem
 from horus_core.recording.writing.options import Recording
 
@@ -77,7 +85,7 @@ class RecordingRequest:
         nodes = self.graph.nodes
         names = [*(node.name for node in nodes), self.graph.outside]
         return Header(
-            format=FORMAT,
+            format=FORMAT if any(lane.latch for lane in self.graph.lanes) else PLAIN_FORMAT,
             kind="",
             session=self.name,
             id=self.id,
@@ -86,12 +94,15 @@ class RecordingRequest:
             created_ns=time.time_ns(),
             graph=GraphRecord(
                 tick_rate=self.graph.tick_rate,
-                first_tick=self.options.first_tick,
+                first_tick=self.options.start,
                 deterministic=self.options.deterministic,
                 seed=self.options.seed,
                 epoch_ns=epoch_ns,
                 nodes=[_node_record(self.graph, each) for each in range(len(nodes))],
-                lanes=[LaneRecord(lane.topic, names[lane.node], _type_name(lane.kind)) for lane in self.graph.lanes],
+                lanes=[
+                    LaneRecord(lane.topic, names[lane.node], _type_name(lane.kind), lane.latch)
+                    for lane in self.graph.lanes
+                ],
             ),
             script=self.script,
             script_sha256=hashlib.sha256(Path(self.script).read_bytes()).hexdigest() if self._has_script() else "",
@@ -132,7 +143,7 @@ def _node_record(graph: Graph, position: int) -> NodeRecord:
         name=node.name,
         rate=node.rate,
         order=node.order,
-        pubs=[TopicRecord(topic.name, _type_name(topic.kind), topic.capacity) for topic in node.pubs],
+        pubs=[TopicRecord(topic.name, _type_name(topic.kind), topic.capacity, topic.latch) for topic in node.pubs],
         subs=[TopicRecord(topic.name, _type_name(topic.kind), topic.capacity) for topic in node.subs],
         compute=node.compute,
         on=node.on or "",

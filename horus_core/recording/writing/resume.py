@@ -12,8 +12,10 @@ import pyarrow as pa
 
 from horus_core.errors import RecordingError
 from horus_core.memory.drain import Drain
+from horus_core.recording.format.header import Header
 from horus_core.recording.format.names import FILE_NAME, file_stem
 from horus_core.recording.reading.file import RecordingFile
+from horus_core.recording.reading.latched import last_before, latched_topics
 from horus_core.recording.writing.batches import BatchMaker
 
 
@@ -68,6 +70,20 @@ def skip_written(folder: Path, identity: str, maker: BatchMaker, drains: Sequenc
     return written
 
 
+def written_latched(folder: Path, header: Header, node: str) -> list[pa.RecordBatch]:
+    """The last messages of a node's latched topics in earlier parts of the session."""
+    topics = latched_topics(header.graph, node)
+    if not topics:
+        return []
+    found = [match for path in folder.iterdir() if (match := FILE_NAME.match(path.name))]
+    mine = [match for match in found if match["stem"] == file_stem(node) and match["id"] == header.id]
+    files = []
+    for match in sorted(mine, key=lambda each: int(each["part"] or 0)):
+        with contextlib.suppress(RecordingError):
+            files.append(RecordingFile(folder / match.string, growing=True))
+    return last_before(files, topics)
+
+
 def _last_batch(folder: Path, identity: str, node: str, stem: str | None = None) -> pa.RecordBatch | None:
     """The last whole batch with messages of `node`, or of the file called `stem`."""
     stem = stem or file_stem(node)
@@ -78,7 +94,7 @@ def _last_batch(folder: Path, identity: str, node: str, stem: str | None = None)
         with contextlib.suppress(RecordingError):
             file = RecordingFile(folder / match.string)
             for frame, seal in file.sealed_frames():
-                last = (frame, seal) if seal.rows else last
+                last = (frame, seal) if seal.rows and not seal.latched else last
             if last is not None:
                 return file.decode(*last)
     return None

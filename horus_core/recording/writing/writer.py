@@ -54,9 +54,9 @@ class FileWriter:
         self.write(_empty_batch(header, _SCHEMAS[header.kind]), header.graph.first_tick, header.graph.first_tick - 1)
         unnamed.rename(self.path)
 
-    def write(self, batch: pa.RecordBatch, first: int, last: int) -> None:
-        """Appends `batch`, whose ticks lie between `first` and `last`."""
-        self._writer.write_batch(batch, custom_metadata=mark(batch, first, last))
+    def write(self, batch: pa.RecordBatch, first: int, last: int, latched: bool = False) -> None:
+        """Appends `batch`, whose ticks lie between `first` and `last`; `latched` as in :class:`BatchMark`."""
+        self._writer.write_batch(batch, custom_metadata=mark(batch, first, last, latched))
         if batch.nbytes >= _LARGE_BATCH:
             self._start_to_disk()
 

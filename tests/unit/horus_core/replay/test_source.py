@@ -147,7 +147,10 @@ def test_a_live_node_sees_the_recordings_time_wherever_it_starts(recorded: list[
     seen: list[tuple[Any, ...]] = []
     epoch = header(recorded[0])["graph"]["epoch_ns"]
     scheduler = (
-        Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(20).stop_at_tick(30).set_replay_speed(0)
+        Scheduler.replay_from(recorded[0], execution="inline")
+        .start_at_tick(20, cold=True)
+        .stop_at_tick(30)
+        .set_replay_speed(0)
     )
     scheduler.add(
         Node(
@@ -163,7 +166,7 @@ def test_a_live_node_sees_the_recordings_time_wherever_it_starts(recorded: list[
 def test_a_live_slow_node_still_gets_what_came_before_the_first_tick(recorded: list[str]) -> None:
     """At 10 Hz it runs in ticks 20 and 30; in 20 it would have had all since 11."""
     heard: dict[int, int] = {}
-    scheduler = Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(15).set_replay_speed(0)
+    scheduler = Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(15, cold=True).set_replay_speed(0)
     scheduler.add(
         Node(
             name="slow",
@@ -350,7 +353,10 @@ def test_an_override_of_an_unknown_node_or_topic_names_what_there_is(recorded: l
 def test_a_loop_starts_over_with_the_time_going_on(recorded: list[str]) -> None:
     heard: list[tuple[int, list[Any]]] = []
     scheduler = (
-        Scheduler.replay_from(recorded[0], execution="inline").start_at_tick(10).stop_at_tick(14).set_replay_speed(0)
+        Scheduler.replay_from(recorded[0], execution="inline")
+        .start_at_tick(10, cold=True)
+        .stop_at_tick(14)
+        .set_replay_speed(0)
     )
     scheduler.set_replay_loop()
     scheduler.add(

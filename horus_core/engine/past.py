@@ -1,0 +1,67 @@
+"""What a node did when it was recorded, for a live one in its place: in which ticks it ran, and when it was started again."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Return(NamedTuple):
+    """A restart: the tick that its ``init`` belongs to, and the one from which the node took part again."""
+
+    started: int
+    back: int
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a node did.
+
+    Args:
+        starts, stops: the jobs that it ran, as ranges: from each start up to before its stop.
+        jobs, ticks: its jobs per ticks; 1, 1 for a node that runs on a topic.
+        visibles: per tick, from when what it sent was visible, where that was not as usual (it was late).
+        returns: its restarts, the first one first.
+        loop: the first and the last tick of a replay that starts over; None for one that does not.
+    """
+
+    starts: Sequence[int]
+    stops: Sequence[int]
+    jobs: int = 1
+    ticks: int = 1
+    visibles: Mapping[int, int] = field(default_factory=dict)
+    returns: tuple[Return, ...] = ()
+    loop: tuple[int, int] | None = None
+
+    def ran(self, tick: int) -> bool:
+        """Whether it ran in `tick`.
+
+        >>> past = Past([0, 10], [5, 12])
+        >>> [tick for tick in range(15) if past.ran(tick)]
+        [0, 1, 2, 3, 4, 10, 11]
+        """
+        job = (tick - self._shift(tick)) * self.jobs // self.ticks
+        found = bisect_right(self.starts, job) - 1
+        return found >= 0 and job < self.stops[found]
+
+    def visible(self, tick: int, usual: int) -> int:
+        """From when what it sent in `tick` was visible."""
+        shift = self._shift(tick)
+        return self.visibles.get(tick - shift, usual - shift) + shift
+
+    def returns_after(self, tick: int) -> tuple[Return, ...]:
+        """The restarts whose ``init`` belongs to a tick after `tick`."""
+        return tuple(each for each in self.returns if each.started > tick)
+
+    def back_of(self, started: int) -> int | None:
+        """From when it took part again, if it was started again in tick `started`."""
+        return next((each.back for each in self.returns if each.started == started), None)
+
+    def _shift(self, tick: int) -> int:
+        if self.loop is None or tick <= self.loop[1]:
+            return 0
+        first, last = self.loop
+        length = last - first + 1
+        return (tick - first) // length * length

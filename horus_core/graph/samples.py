@@ -1,0 +1,88 @@
+"""The side inputs of a node: those that it declares, and those that its callbacks name.
+
+``node.sample("gps", read_gps)`` needs a lane before the graph starts, so the names are looked for in the callbacks' code: the
+string constants that are the first argument of a call of ``sample``, in a callback and in the functions of its module that it
+calls. A name that is not a constant is declared: ``Node(samples=["gps"])``.
+"""
+
+from __future__ import annotations
+
+import dis
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+
+def named_samples(callbacks: Iterable[Callable[..., Any]]) -> tuple[str, ...]:
+    """The side inputs that `callbacks` name.
+
+    >>> def tick(node):
+    ...     return node.sample("gps", lambda: 1.0)
+    >>> named_samples([tick])
+    ('gps',)
+    """
+    found: dict[str, None] = {}
+    for code in _codes(callbacks):
+        if "sample" in code.co_names:
+            found.update(dict.fromkeys(_named_in(code)))
+    return tuple(found)
+
+
+def _codes(callbacks: Iterable[Callable[..., Any]]) -> Iterator[types.CodeType]:
+    """The code of the callbacks, of what is defined in them, and of the functions that they find by name."""
+    seen: set[int] = set()
+    pending: list[Any] = list(callbacks)
+    while pending:
+        each = pending.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, types.CodeType):
+            yield each
+            pending.extend(constant for constant in each.co_consts if isinstance(constant, types.CodeType))
+        elif isinstance(each, types.MethodType):
+            pending.append(each.__func__)
+            pending.extend(
+                value for value in vars(type(each.__self__)).values() if isinstance(value, types.FunctionType)
+            )
+        elif isinstance(each, types.FunctionType):
+            pending.append(each.__code__)
+            pending.extend(_reached(each))
+        elif hasattr(each, "func"):  # functools.partial
+            pending.append(each.func)
+        elif isinstance(found := getattr(type(each), "__call__", None), types.FunctionType):  # noqa: B004
+            pending.append(found)
+
+
+def _reached(function: types.FunctionType) -> list[Any]:
+    """The functions that `function` finds in its module and in its closure."""
+    names = set(function.__code__.co_names)
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
+    found = [value for name, value in function.__globals__.items() if name in names]
+    return [
+        value
+        for value in (*found, *cells)
+        if isinstance(value, (types.FunctionType, types.MethodType))
+        and (value.__module__ or "").partition(".")[0] not in ("horus", "horus_core")
+    ]
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _named_in(code: types.CodeType) -> Iterator[str]:
+    called = False
+    for each in dis.get_instructions(code):
+        if each.argval == "sample" and each.opname in ("LOAD_METHOD", "LOAD_ATTR"):
+            called = True
+        elif called and each.opname.startswith("LOAD_CONST"):
+            if isinstance(each.argval, str):
+                yield each.argval
+            called = False
+        elif called and each.opname not in ("PUSH_NULL", "PRECALL", "CACHE", "NOP"):
+            called = False
