@@ -1,4 +1,4 @@
-"""What a node did when it was recorded, for a live one in its place: in which ticks it ran, and when it was started again."""
+"""What a node did when it was recorded, and does again: in which ticks it ran, and when it was started again."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Past:
         starts, stops: the jobs that it ran, as ranges: from each start up to before its stop.
         jobs, ticks: its jobs per ticks; 1, 1 for a node that runs on a topic.
         visibles: per tick, from when what it sent was visible, where that was not as usual (it was late).
+        statuses: per tick, how it went, where that was not well.
         returns: its restarts, the first one first.
         loop: the first and the last tick of a replay that starts over; None for one that does not.
     """
@@ -32,6 +33,7 @@ class Past:
     jobs: int = 1
     ticks: int = 1
     visibles: Mapping[int, int] = field(default_factory=dict)
+    statuses: Mapping[int, int] = field(default_factory=dict)
     returns: tuple[Return, ...] = ()
     loop: tuple[int, int] | None = None
 
@@ -50,6 +52,10 @@ class Past:
         """From when what it sent in `tick` was visible."""
         shift = self._shift(tick)
         return self.visibles.get(tick - shift, usual - shift) + shift
+
+    def status(self, tick: int, usual: int) -> int:
+        """How its job of `tick` went."""
+        return self.statuses.get(tick - self._shift(tick), usual)
 
     def returns_after(self, tick: int) -> tuple[Return, ...]:
         """The restarts whose ``init`` belongs to a tick after `tick`."""

@@ -57,8 +57,8 @@ class RunOptions:
         epoch_ns: when tick 0 was or would have been released.
         block: a full lane waits for the recorder.
         range_start: the first tick that is shown and recorded; None for the first of all. Those before are only lived through.
-        pasts: per live node among replayed ones, what it did when it was recorded, and does again.
-        backs: per replayed node, the ticks from which it took part again after a restart.
+        pasts: per node, what it did when it was recorded, and does again.
+        backs: per node, the ticks from which it took part again after a restart when it was recorded.
     """
 
     first_tick: int
@@ -240,8 +240,7 @@ class NodeRunner(TickCore):
         else:
             self._source.begin(self.writers)
         if not restarted:  # else the coordinator commits, at the release from which the node takes part again
-            for writer in self.writers.values():
-                writer.commit()
+            self._commit_all()
 
     def _place(self) -> None:
         """Before it runs for the first time: skips what became visible before the tick that it would have run before its first
@@ -262,6 +261,9 @@ class NodeRunner(TickCore):
         past, safe = self._past, self.safe
         ran = past is not None and past.ran(tick)
         if not self.begin(tick, self._is_safe or (past is not None and not ran), safe or ran):
+            if self._source is not None:
+                self._source.send(tick, self.writers)
+                self._commit_all()
             self._start_again_as_then(tick)
             return False
         ticking = self.clock
@@ -279,6 +281,7 @@ class NodeRunner(TickCore):
                 self._run_tick(self.node)
             elif self._source is not None:
                 self._source.send(tick, self.writers)
+                self._status = STATUS_OK if past is None else past.status(tick, STATUS_OK)
         except Exception as problem:
             self._failed(problem)
         self.ended()
@@ -293,8 +296,11 @@ class NodeRunner(TickCore):
         """
         if not self._returns or self.failure is not None or self.schedule.next(tick) < self._returns[0].started:
             return
-        came, self._returns = self._returns[0], self._returns[1:]
-        visible = self.visible
+        came, visible = self._returns[0], self.visible
+        if self._source is not None:  # it has sent what its init sent then
+            self._returns = self._returns[1:]
+            self.started_again(came)
+            return
         try:
             self.start_again(*came)
             self.started_again(came)
@@ -305,21 +311,24 @@ class NodeRunner(TickCore):
     def start_again(self, started: int, back: int) -> None:
         """Starts a node again without a process of its own: an empty state, and ``init``, whose messages are of tick `started`
         and visible from `back` on. It goes on with what is visible in `back`."""
+        self._returns = tuple(each for each in self._returns if each.started > started)
         self.node.state = {}
         self.tick, self.visible, self.first_tick = started, back, back
         self.clock.tick = started
         self._restarted, self._placed = True, False
         self.previous = NEVER
         self.call("init")
-        for writer in self.writers.values():
-            writer.commit()
-        self._control[self._row + N_BACK] = back
+        self._commit_all()
 
     @property
     def plain(self) -> Callable[..., Any] | None:
         """The ``tick`` callback, if every tick is like the other: nothing replayed, left out, delayed or in safe mode."""
         special = not self._placed or self._ahead or self._past is not None or self.safe
         return None if special or self._source is not None else self._run_tick
+
+    def _commit_all(self) -> None:
+        for writer in self.writers.values():
+            writer.commit()
 
     def note(self, raised: bool) -> None:
         """How the job that ran last went, where :meth:`run` did not run it."""

@@ -37,6 +37,7 @@ from horus_core.memory.control import (
     H_STATE,
     H_STOP_ASKED,
     H_SUPERVISOR,
+    N_BACK,
     N_FINISHED,
     N_PID,
     N_RESTARTS,
@@ -75,6 +76,7 @@ class Inline:
         self._polled = 0.0
         self._muted = False
         self._out: frozenset[int] = frozenset()
+        self._returning: dict[int, int] = {}  # nodes that were started again, with the tick from which they take part
         self._restarts: dict[int, list[float]] = {}  # per node, when it was started again
 
     @property
@@ -205,6 +207,7 @@ class Inline:
                 elif behind > period_ns:
                     origin += behind
             control[H_RELEASED] = tick
+            self._readmit(tick)
             pattern = self._patterns.without(tick, self._out) if self._out else self._patterns.at(tick)
             if self.safe_mode.wanted and not control[H_SAFE_MODE]:
                 pattern = self._begin_safe_mode(tick)
@@ -221,6 +224,13 @@ class Inline:
                 self._recorder.poll()
                 self._polled = time.monotonic()
                 self._hear_recorder()
+
+    def _readmit(self, tick: int) -> None:
+        for position, back in list(self._returning.items()):
+            if back <= tick:
+                del self._returning[position]
+                self.control[self.layout.node(position) + N_BACK] = back
+                self.emit("back", position, back)
 
     def _apply_policy(self, position: int, tick: int) -> None:
         runner, node = self._runners[position], self.plan.graph.nodes[position]
@@ -262,13 +272,13 @@ class Inline:
         except Exception as problem:
             runner.failure = (problem, own_traceback(problem))
             return
-        self.emit("back", position, back)
+        self._returning[position] = back
 
     def _started_again(self, position: int, came: Return) -> None:
         """A node was started again because it was when it was recorded."""
         self.control[self.layout.node(position) + N_RESTARTS] += 1
         self.emit("restart", position, came.started - 1)
-        self.emit("back", position, came.back)
+        self._returning[position] = came.back
 
     def _safe_mode_asked(self, reason: str) -> None:
         self.emit("safe mode", reason=reason)

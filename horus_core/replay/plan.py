@@ -13,6 +13,7 @@ from horus_core.errors import DuplicateNode, InvalidValue, UnknownNode, UnknownT
 from horus_core.graph.spec import Graph, NodeSpec
 
 if TYPE_CHECKING:
+    from horus_core.engine.past import Past
     from horus_core.recording.reading.reader import Session
 
 _log = logging.getLogger("horus")
@@ -138,6 +139,19 @@ class Replaying:
             return spec
         return replace(spec, pubs=tuple(topic for topic in spec.pubs if topic.name in self.only))
 
+    def _pasts(self, graph: Graph, live: Sequence[str], loop: tuple[int, int] | None) -> dict[str, Past]:
+        """What the replayed nodes did, each by its own session, and the nodes `live`."""
+        from horus_core.replay import source
+
+        owners = {node.name: self.nodes[node.name][0] for node in graph.nodes if node.name in self.nodes}
+        if self.session is not None:
+            owners.update(dict.fromkeys(live, self.session))
+        found: dict[str, Past] = {}
+        for session in {id(each): each for each in owners.values()}.values():
+            mine = [name for name, owner in owners.items() if owner is session]
+            found.update(source.pasts_of(session, graph, mine, loop))
+        return found
+
     def prepare(
         self, graph: Graph, live: Sequence[str], options: RunOptions
     ) -> tuple[RunOptions, dict[str, Any], dict[str, Any]]:
@@ -170,8 +184,8 @@ class Replaying:
             seed=known.seed,
             epoch_ns=known.epoch_ns,
             range_start=start,
-            pasts={} if self.free else source.pasts_of(self.session, graph, live, loop),
-            backs=source.backs_of(self.session, list(held)),
+            pasts=self._pasts(graph, [] if self.free else live, loop),
+            backs=source.backs_of(self.session, [*held, *live]),
         )
         recorded = samples.samples_of(self.session, graph, live, first, loop)
         return prepared, dict(sources), recorded

@@ -267,14 +267,15 @@ class _Ran:
     starts: array[int] = field(default_factory=lambda: array("q"))
     stops: array[int] = field(default_factory=lambda: array("q"))
     visibles: dict[int, int] = field(default_factory=dict)
+    statuses: dict[int, int] = field(default_factory=dict)
 
 
 def pasts_of(
     session: Session, graph: Graph, names: Sequence[str], loop: tuple[int, int] | None = None
 ) -> dict[str, Past]:
-    """What each of the live nodes `names` did when it was recorded.
+    """What each of the nodes `names` did when it was recorded.
 
-    A node that runs at another rate than it did is left alone, and so is one that never ran.
+    A live node that runs at another rate than it did is left alone, and so is one that never ran.
 
     Args:
         loop: the range of a replay that starts over.
@@ -290,22 +291,31 @@ def pasts_of(
         labels = column.dictionary.to_pylist()
         nodes = column.indices.to_numpy()
         ticks, visibles = batch.column("tick").to_numpy(), batch.column("visible").to_numpy()
+        statuses = batch.column("status").indices.to_numpy()
         for name, ran in watched.items():
             if name in labels:
                 mine = nodes == labels.index(name)
-                _note(ran, ticks[mine], visibles[mine], graph, name)
+                _note(ran, ticks[mine], visibles[mine], statuses[mine], graph, name)
     returns = returns_of(session, list(watched))
     found = {}
     for name, ran in watched.items():
-        if ran.starts:
-            schedule = graph.schedules[graph.position(name)]
+        position = graph.position(name)
+        if ran.starts or graph.nodes[position].replayed:
+            schedule = graph.schedules[position]
             found[name] = Past(
-                ran.starts, ran.stops, schedule.jobs, schedule.ticks, ran.visibles, returns.get(name, ()), loop
+                ran.starts,
+                ran.stops,
+                schedule.jobs,
+                schedule.ticks,
+                ran.visibles,
+                ran.statuses,
+                returns.get(name, ()),
+                loop,
             )
     return found
 
 
-def _note(ran: _Ran, ticks: np.ndarray, visibles: np.ndarray, graph: Graph, name: str) -> None:
+def _note(ran: _Ran, ticks: np.ndarray, visibles: np.ndarray, statuses: np.ndarray, graph: Graph, name: str) -> None:
     if not len(ticks):
         return
     position = graph.position(name)
@@ -315,6 +325,8 @@ def _note(ran: _Ran, ticks: np.ndarray, visibles: np.ndarray, graph: Graph, name
     usual = -(-(jobs + 1) * schedule.ticks // schedule.jobs) if compute else ticks
     for each in np.flatnonzero(visibles != usual).tolist():
         ran.visibles[int(ticks[each])] = int(visibles[each])
+    for each in np.flatnonzero(statuses).tolist():
+        ran.statuses[int(ticks[each])] = int(statuses[each])
     breaks = np.flatnonzero(jobs[1:] - jobs[:-1] > 1)
     starts, stops = [int(jobs[0]), *jobs[breaks + 1].tolist()], [*(jobs[breaks] + 1).tolist(), int(jobs[-1]) + 1]
     if ran.stops and ran.stops[-1] >= starts[0]:
