@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Return(NamedTuple):
-    """A restart: the tick that its ``init`` belongs to, and the one from which the node took part again."""
+    """A restart: the tick that its ``init`` belongs to, and the one from which the node took part again (FREE: it did not)."""
 
     started: int
     back: int
@@ -61,9 +61,16 @@ class Past:
         """The restarts whose ``init`` belongs to a tick after `tick`."""
         return tuple(each for each in self.returns if each.started > tick)
 
-    def back_of(self, started: int) -> int | None:
-        """From when it took part again, if it was started again in tick `started`."""
-        return next((each.back for each in self.returns if each.started == started), None)
+    def return_after(self, tick: int) -> Return | None:
+        """The restart that followed its job of `tick`, before any other job; None if there was none."""
+        found = next((each for each in self.returns if each.started > tick), None)
+        return None if found is None or self._ran_between(tick, found.started) else found
+
+    def _ran_between(self, before: int, after: int) -> bool:
+        """Whether it had a job after tick `before` and before tick `after`."""
+        first, last = before * self.jobs // self.ticks + 1, (after - 1) * self.jobs // self.ticks
+        found = bisect_right(self.starts, last) - 1
+        return first <= last and found >= 0 and self.stops[found] > first
 
     def _shift(self, tick: int) -> int:
         if self.loop is None or tick <= self.loop[1]:

@@ -22,6 +22,7 @@ from horus_core.errors import UnknownTopic
 from horus_core.graph.node import Node, takes_node
 from horus_core.graph.spec import BUDGET_SHARE, Graph, sample_topic
 from horus_core.memory.control import (
+    FREE,
     H_EPOCH,
     H_STOP_ASKED,
     N_BACK,
@@ -297,6 +298,8 @@ class NodeRunner(TickCore):
         if not self._returns or self.failure is not None or self.schedule.next(tick) < self._returns[0].started:
             return
         came, visible = self._returns[0], self.visible
+        if came.back == FREE:
+            return  # see `end`
         if self._source is not None:  # it has sent what its init sent then
             self._returns = self._returns[1:]
             self.started_again(came)
@@ -313,12 +316,13 @@ class NodeRunner(TickCore):
         and visible from `back` on. It goes on with what is visible in `back`."""
         self._returns = tuple(each for each in self._returns if each.started > started)
         self.node.state = {}
-        self.tick, self.visible, self.first_tick = started, back, back
+        self.tick, self.visible, self.first_tick = started, started if back == FREE else back, back
         self.clock.tick = started
         self._restarted, self._placed = True, False
         self.previous = NEVER
         self.call("init")
-        self._commit_all()
+        if back != FREE:  # else `end` does
+            self._commit_all()
 
     @property
     def plain(self) -> Callable[..., Any] | None:
@@ -374,6 +378,10 @@ class NodeRunner(TickCore):
     def end(self, released: int) -> None:
         """Calls ``shutdown``; keeps what it and ``safe_state`` sent."""
         try:
+            if self._returns and self._returns[0].back == FREE and self._source is None:
+                self.start_again(
+                    *self._returns[0]
+                )  # it was when it was recorded, and did not get as far as to take part
             self.call("shutdown")
         finally:
             for writer in self.writers.values():

@@ -88,7 +88,7 @@ class Failures:
         verdict = judge(node, what, crashed, record.failures, now)
         told = f"\n{trace}" if trace else ""
         if verdict.action is Action.RESTART:
-            record.failures = [*verdict.earlier, now]
+            record.failures, record.failed_in = [*verdict.earlier, now], tick
             record.wait(time.monotonic() + verdict.delay)
             self._keep(f"node {node.name!r} {what}")
             _log.warning("node %r %s in tick %d; restarting it in %g s%s", node.name, what, tick, verdict.delay, told)

@@ -265,14 +265,13 @@ class Inline:
         self.emit("restart", position, tick)
         runner.failure = None
         past = self.plan.options.pasts.get(self.plan.graph.nodes[position].name)
-        then = None if past is None else past.back_of(tick + 1)
-        back = self._patterns.next(tick) if then is None else then
+        came = (None if past is None else past.return_after(tick)) or Return(tick + 1, self._patterns.next(tick))
         try:
-            runner.start_again(tick + 1, back)
+            runner.start_again(*came)
         except Exception as problem:
             runner.failure = (problem, own_traceback(problem))
             return
-        self._returning[position] = back
+        self._returning[position] = came.back
 
     def _started_again(self, position: int, came: Return) -> None:
         """A node was started again because it was when it was recorded."""

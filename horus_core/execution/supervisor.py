@@ -300,8 +300,9 @@ class Supervisor:
         self.control[self.layout.node(record.position) + N_RESTARTS] += 1
         self._events.emit("restart", record.position)
         tick, past = int(self.control[H_RELEASED]) + 1, self.plan.options.pasts.get(record.node.name)
-        record.back_at = None if past is None else past.back_of(tick)
-        self._workers.start(record, tick, self.epoch_ns)
+        came = None if past is None else past.return_after(record.failed_in)
+        record.back_at = None if came is None else came.back
+        self._workers.start(record, tick if came is None else came.started, self.epoch_ns)
 
     def _look_who_is_stuck(self) -> None:
         looked, now = int(self.control[H_RECORDER_LOOKED]), time.monotonic_ns()

@@ -80,6 +80,7 @@ class WorkerRecord:
         starts: how many processes it has had.
         failures: when it was started again after a failure, monotonic seconds.
         restart_at: when it is to be started, while it is WAITING.
+        failed_in: the tick in which its last process failed.
         back_at: the tick from which its process is to take part, if that is settled by what it did when it was recorded.
         ready_by: when its init must have returned.
         kill_at: when it is killed if it has not ended by itself.
@@ -95,6 +96,7 @@ class WorkerRecord:
     starts: int = 0
     failures: list[float] = field(default_factory=list)
     restart_at: float = 0.0
+    failed_in: int = 0
     back_at: int | None = None
     ready_by: float = 0.0
     kill_at: float | None = None

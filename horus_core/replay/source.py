@@ -20,6 +20,7 @@ from horus_core.engine.past import Past, Return
 from horus_core.errors import InvalidValue, NotARecording, RecordingMissing, ReplayRange
 from horus_core.graph.schedule import NodeSchedule
 from horus_core.graph.spec import EXTERNAL, Graph, NodeSpec, TopicSpec, sample_topic
+from horus_core.memory.control import FREE
 from horus_core.memory.lane import LaneWriter
 from horus_core.messages.encoding import RAW, Decoder, Encoder
 from horus_core.recording.format.header import GraphRecord, NodeRecord
@@ -345,13 +346,18 @@ def returns_of(session: Session, names: Sequence[str]) -> dict[str, tuple[Return
         if name in names and event["event"] == "restart":
             started[name] = event["tick"] + 1
         elif name in names and event["event"] == "back":
-            found[name] = (*found.get(name, ()), Return(started.get(name, event["tick"]), event["tick"]))
+            found[name] = (*found.get(name, ()), Return(started.pop(name, event["tick"]), event["tick"]))
+    for name, tick in started.items():  # it was not back when the recording ended
+        found[name] = (*found.get(name, ()), Return(tick, FREE))
     return found
 
 
 def backs_of(session: Session, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """For each of the replayed nodes `names` that was restarted: the ticks from which it took part again."""
-    return {name: tuple(each.back for each in returns) for name, returns in returns_of(session, names).items()}
+    return {
+        name: tuple(each.back for each in returns if each.back != FREE)
+        for name, returns in returns_of(session, names).items()
+    }
 
 
 def sources_for(

@@ -175,9 +175,13 @@ static int begin(Tick *self, word tick, int out, int safe)
     word admitted = load(at(&self->control, H_ADMITTED));
     if (admitted != self->external_seen) {
         self->external_seen = admitted;
-        for (Py_ssize_t each = 0; each < PyTuple_GET_SIZE(self->external); each++)
-            if (open_reader((Reader *)PyTuple_GET_ITEM(self->external, each), tick) < 0)
+        for (Py_ssize_t each = 0; each < PyTuple_GET_SIZE(self->external); each++) {
+            Reader *reader = (Reader *)PyTuple_GET_ITEM(self->external, each);
+            if (open_reader(reader, tick) < 0)
                 return -1;
+            if (reader->end != load(at(&reader->control, reader->commit_word)))
+                self->external_seen = NEVER; /* this tick began after a later one's release had admitted more */
+        }
     }
     if (out || (PyTuple_GET_SIZE(self->trigger) && !safe && heard == ends(self->trigger)))
         return 0;

@@ -162,6 +162,11 @@ class ReaderCore:
             self.cursor = end - self.capacity
         return end > old
 
+    @property
+    def all_seen(self) -> bool:
+        """Whether :meth:`open` found all that is committed visible."""
+        return bool(self.end == self._control[self._commit_word])
+
     def take(self, decode: Callable[[int, memoryview], Any]) -> tuple[bool, Any]:
         """Reads the next message.
 

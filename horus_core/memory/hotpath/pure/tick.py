@@ -106,6 +106,8 @@ class TickCore:
             self._external_seen = control[H_ADMITTED]
             for reader in self._external:
                 reader.open(tick)
+                if not reader.all_seen:  # this tick began after a later one's release had admitted more
+                    self._external_seen = NEVER
         if out or (trigger and not safe and heard == sum([reader.end for reader in trigger])):
             return False
         self.tick = tick

@@ -265,6 +265,28 @@ def test_a_message_from_outside_is_seen_whenever_it_was_sent(sent_in: int) -> No
     assert heard == [(tick, [7] if tick == sent_in + 1 else []) for tick in range(4)]
 
 
+def test_a_message_from_outside_is_seen_in_its_tick_also_by_a_node_that_began_the_one_before_after_its_release() -> (
+    None
+):
+    """In real time a node that wakes late looks at what there is in tick 1 when tick 2 has admitted more already."""
+    heard: list[tuple[int, Any]] = []
+    node = Node(name="ear", tick=lambda node: heard.append((horus.tick(), node.recv_all("t"))), subs="t", rate=10)
+    graph = build_graph([node.spec], 10)
+    memory, layout = LocalMemory(), Layout.of(graph)
+    control = create_control(memory, layout, 0, False)
+    options = RunOptions(first_tick=0, lockstep=True, seed=0, epoch_ns=0)
+    runner = NodeRunner(graph, 0, node, memory, control, layout, options, None, lambda *_: None)
+    outside = Commits(graph, memory, control, layout)
+    runner.start(0)
+    runner.run(0)
+    LaneWriter(memory, control, layout, 0, 9, lazy=True).put(MSGPACK, b"\x07", 1, 1)
+    control[H_EXTERNAL] += 1
+    outside.external(2)  # the release of tick 2, of which it does not know yet
+    for tick in (1, 2, 3):
+        runner.run(tick)
+    assert heard == [(0, []), (1, []), (2, [7]), (3, [])]
+
+
 @pytest.mark.parametrize(("first_tick", "heard"), [(0, [0, 1, 2, 3]), (2, [2, 3])])
 def test_what_was_sent_in_ticks_that_it_missed_is_received_though_its_first_one_is_among_them(
     first_tick: int, heard: list[int]
