@@ -378,7 +378,8 @@ class NodeRunner(TickCore):
     def end(self, released: int) -> None:
         """Calls ``shutdown``; keeps what it and ``safe_state`` sent."""
         try:
-            if self._returns and self._returns[0].back == FREE and self._source is None:
+            never_back = bool(self._returns) and self._returns[0].back == FREE
+            if never_back and self._source is None and self.failure is None:
                 self.start_again(
                     *self._returns[0]
                 )  # it was when it was recorded, and did not get as far as to take part

@@ -12,7 +12,6 @@ import contextlib
 import gc
 import os
 import pickle
-import resource
 import sys
 import time
 import traceback
@@ -25,7 +24,7 @@ import posix_ipc
 from horus_core.engine.relay import relay_of
 from horus_core.engine.runner import NodeRunner, RunOptions, own_traceback
 from horus_core.graph.node import adopt_node
-from horus_core.graph.spec import Graph, NodeSpec
+from horus_core.graph.spec import Graph
 from horus_core.memory.control import (
     H_LOCKSTEP,
     H_RELEASED,
@@ -48,6 +47,7 @@ from horus_core.memory.control import (
 from horus_core.memory.hotpath import FAILED, MISSED, NATIVE, ORPHAN, RAISED, READY, SAFE, STALE, Turn
 from horus_core.memory.shared import SharedMemory
 from horus_core.memory.tick_rows import STATUS_LATE
+from horus_core.processes.grants import ask_for_real_time, limit_resources
 from horus_core.processes.process import Reporter, enter_child, pin, precise_timers
 from horus_core.processes.shipping import load
 
@@ -200,7 +200,7 @@ class Worker:
     def start(self) -> None:
         """Everything before the first tick; raises what ``init`` raises."""
         boot = self._boot
-        for problem in _real_time(boot):
+        for problem in ask_for_real_time(boot.priority, boot.lock_memory):
             self._report("degraded", problem)
         if boot.core is not None:
             try:
@@ -208,7 +208,8 @@ class Worker:
             except OSError as problem:
                 self._report("degraded", f"it could not be pinned to core {boot.core}: {problem.strerror}")
         precise_timers()
-        _limit_resources(self._graph.nodes[self._position])
+        node = self._graph.nodes[self._position]
+        limit_resources(node.memory_mb, node.open_files)
         self._runner.start(boot.tick, boot.restarted)
         gc.collect()
         gc.freeze()
@@ -220,7 +221,10 @@ class Worker:
     def work(self) -> int:
         """Runs ticks until the graph stops. Returns the exit code."""
         runner = self._runner
-        tick = runner.first_tick = self._admitted()
+        admitted = self._admitted()
+        if admitted is None:
+            return self._shut_down()
+        tick = runner.first_tick = admitted
         finish: Callable[[int, bool], int] = self._finish_lockstep if self._lockstep else self._finish_in_time
         while True:
             if NATIVE and (callback := runner.plain) is not None:
@@ -251,11 +255,14 @@ class Worker:
             tick = finish(tick, ran)
             _collect_garbage()
 
-    def _admitted(self) -> int:
-        """The first tick to run; for a restarted node the coordinator says which, at a release."""
-        while self._control[self._row + N_RESUME] == NEVER and not self._control[H_STOP]:
+    def _admitted(self) -> int | None:
+        """The first tick to run, None if the graph stops before; for a restarted node the coordinator says which."""
+        control, row = self._control, self._row
+        while control[row + N_RESUME] == NEVER:
+            if control[H_STOP] or control[row + N_STOP]:
+                return None
             self._sleep()
-        tick = max(self._control[self._row + N_RESUME], 0)
+        tick: int = max(control[row + N_RESUME], 0)
         return tick if self._schedule.active(tick) else self._schedule.next(tick)
 
     def _sleep(self) -> None:
@@ -375,32 +382,3 @@ def _taken(ticket: Any) -> bool:
     except posix_ipc.BusyError:
         return False
     return True
-
-
-def _limit_resources(node: NodeSpec) -> None:
-    for what, limit in (
-        (resource.RLIMIT_DATA, None if node.memory_mb is None else round(node.memory_mb * 1e6)),
-        (resource.RLIMIT_NOFILE, node.open_files),
-    ):
-        if limit is not None:
-            resource.setrlimit(what, (limit, limit))
-
-
-def _real_time(boot: Boot) -> list[str]:
-    """Asks for what ``rt=True`` wants; returns what was not granted."""
-    problems = []
-    if boot.priority is not None:
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(boot.priority))
-        except OSError as problem:
-            problems.append(
-                f"no SCHED_FIFO priority {boot.priority}: {problem.strerror}; it needs CAP_SYS_NICE or an rtprio limit"
-            )
-    if boot.lock_memory:
-        import ctypes
-
-        if ctypes.CDLL(None, use_errno=True).mlockall(3):
-            problems.append(
-                f"memory is not locked: {os.strerror(ctypes.get_errno())}; it needs CAP_IPC_LOCK or a memlock limit"
-            )
-    return problems

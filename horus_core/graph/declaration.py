@@ -88,12 +88,13 @@ def _topic(where: str, role: str, topic: Any, capacity: int) -> TopicSpec:
 
 def _from_dict(where: str, role: str, name: str, kind: Any, capacity: int) -> TopicSpec:
     if isinstance(kind, dict):
-        unknown = set(kind) - {"type", "capacity", "latch"}
+        forms = ("type", "capacity", "latch") if role == "pubs" else ("type", "capacity")
+        unknown = set(kind) - set(forms)
         if unknown:
             raise InvalidValue(
                 f"{where} topic {name!r} in {role}",
                 repr(kind),
-                "a type, or {'type': ..., 'capacity': ..., 'latch': ...}",
+                "a type, or {" + ", ".join(f"{each!r}: ..." for each in forms) + "}",
             )
         latch = role == "pubs" and bool(kind.get("latch", False))
         return TopicSpec(name, _kind(where, name, kind.get("type")), kind.get("capacity", capacity), latch)

@@ -17,6 +17,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "TopicConflict": ("cmd", "Twist", "CmdVel"),
     "UnknownTopic": ("sensor", "send", "sensor.raeding", ("sensor.reading", "sensor.status")),
     "UnsendableValue": ("sensor", "sensor.reading", "Lock", "a _thread.lock is not data"),
+    "UnknownSample": ("driver", "gsp", ("gps", "imu")),
+    "SampleMissing": ("driver", 7, "gps", "monday"),
     "UndecodableMessage": ("sensor.reading", "unknown encoding 9"),
     "UnshippableCallable": ("sensor", "tick: global 'lock'", "a _thread.lock", "create it in init"),
     "UnknownNode": ("the replay", "sensr", ("sensor", "controller")),
