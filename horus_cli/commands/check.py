@@ -12,6 +12,7 @@ import click
 from horus_cli import show
 from horus_cli.arguments import json_option
 from horus_cli.script import ScriptCommand, ending, script_arguments
+from horus_cli.tables import Column, table, wide_option
 
 if TYPE_CHECKING:
     from horus_core.project.manifest import Project
@@ -22,6 +23,7 @@ _LAGS = {0: "", 1: ", a tick later", -1: ", when it is done"}
 
 @click.command("check", cls=ScriptCommand)
 @click.argument("script", required=False, type=click.Path())
+@wide_option
 @json_option()
 @click.pass_context
 def command(ctx: click.Context, script: str | None, as_json: bool) -> int:
@@ -60,8 +62,17 @@ def _print(found: GraphPreview, project: Project | None, script: Path) -> None:
         click.echo(f"{project.name} {project.version}".rstrip() + f": {script}, {show.rate(found.tick_rate)}")
     else:
         click.echo(f"{script}: {show.rate(found.tick_rate)}")
-    show.table(
-        (">", "node", ">rate", ">order", ">core", ">due after", "hears", "feeds"),
+    table(
+        (
+            Column(">", 5),
+            Column("node", 10),
+            Column(">rate", 8),
+            Column(">order", 3),
+            Column(">core", 4),
+            Column(">due after", 6),
+            Column("hears", 9, folds=True),
+            Column("feeds", 7, folds=True),
+        ),
         [
             (
                 position,

@@ -13,6 +13,7 @@ import click
 from horus_cli import show
 from horus_cli.arguments import duration_option, json_option, positive
 from horus_cli.script import ScriptCommand, ending, script_arguments
+from horus_cli.tables import wide_option
 
 if TYPE_CHECKING:
     from horus_core.project.manifest import Project
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--inline", is_flag=True, help="Run all nodes in one process, for a debugger.")
 @click.option("--detach", is_flag=True, help="Have the daemon run it, and return; see 'horus ps' and 'horus logs'.")
 @click.option("--name", metavar="NAME", help="With --detach: what the graph is called; the script's name if not given.")
+@wide_option
 @json_option("Print how the run went as JSON at its end; what nodes and script print goes to stderr.")
 @click.pass_context
 def command(

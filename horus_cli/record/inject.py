@@ -19,6 +19,7 @@ from horus_cli.record.options import (
     split_override,
 )
 from horus_cli.script import ScriptCommand, script_arguments
+from horus_cli.tables import wide_option
 
 if TYPE_CHECKING:
     from horus_core.trials.inject import InjectionResult
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @override_option
 @record_options("the run")
 @click.option("--check", is_flag=True, help="End with exit code 1 if a live node sent something else.")
+@wide_option
 @json_option()
 @click.pass_context
 def command(

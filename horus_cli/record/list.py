@@ -6,10 +6,12 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.tables import Column, table, wide_option
 
 
 @click.command("list")
 @click.option("--long", "-l", is_flag=True, help="Also messages, parts and the names of the nodes.")
+@wide_option
 @json_option()
 def command(long: bool, as_json: bool) -> None:
     """List the recorded sessions, the oldest first.
@@ -25,7 +27,15 @@ def command(long: bool, as_json: bool) -> None:
     if not found.sessions and not found.unreadable:
         click.echo(f"no sessions in {found.folder}; record one with horus run --record NAME SCRIPT")
         return
-    columns = ["session", "recorded", ">duration", ">ticks", ">nodes", ">size", "state"]
+    columns = [
+        Column("session", 10),
+        Column("recorded", 7),
+        Column(">duration", 6),
+        Column(">ticks", 4),
+        Column(">nodes", 3),
+        Column(">size", 8),
+        Column("state", 9),
+    ]
     rows: list[tuple[object, ...]] = [
         (
             each.name,
@@ -40,8 +50,8 @@ def command(long: bool, as_json: bool) -> None:
         for each in found.sessions
     ]
     if long:
-        columns += [">messages", ">parts", "names of the nodes"]
+        columns += [Column(">messages", 5), Column(">parts", 1), Column("names of the nodes", 2, folds=True)]
     if rows:
-        show.table(columns, rows)
+        table(columns, rows)
     for one in found.unreadable:
         show.complain(show.one_line(f"{one.name}: {one.problem}"))
