@@ -37,6 +37,7 @@ def show_topics(found: Comparison, a: str, b: str) -> None:
         columns = [Column("topic", 10), Column("field", 9), Column(">first tick", 8)]
         columns += [Column(a, 7, folds=True), Column(b, 6, folds=True), Column(">ticks", 4)]
         table([*columns, Column("largest difference", 5, folds=True)], fields)
+    show_not_compared(found)
     for topic in found.topics:
         if topic.more_fields:
             click.echo(f"{topic.topic}: {topic.more_fields} further fields differ (--limit shows more)")
@@ -71,6 +72,12 @@ def show_ticks(found: Comparison, a: str, b: str) -> None:
             click.echo(
                 f"node {show.one_line(each.node)} ran in {' and '.join(alone)}, the first of them {each.first_tick}"
             )
+
+
+def show_not_compared(found: Comparison) -> None:
+    """Topics that one of the two was told not to record."""
+    if found.not_compared:
+        click.echo(f"not recorded, so not compared: {', '.join(map(show.one_line, found.not_compared))}")
 
 
 def show_timing(found: Comparison, a: str, b: str) -> None:

@@ -55,6 +55,7 @@ def _show_run(found: SessionSummary) -> None:
         "ticks": f"{found.ticks:,} ({found.first_tick} to {found.last_tick}), {show.duration(found.duration)}",
         "graph": f"{show.rate(found.tick_rate)}, {time}, seed {found.seed}",
         "messages": f"{found.messages:,}, {found.loss}",
+        "not recorded": ", ".join(found.not_recorded),
         "size": show.size(found.size),
         "script": f"{found.script} (SHA-256 {found.script_sha256[:12]})" if found.script else "-",
         "replay of": found.replay_of,

@@ -66,6 +66,7 @@ def command(
     the topics of a replay as they see those of any graph: horus topic echo, horus.Topic(...).
     """
     from horus_cli.record.player import Player
+    from horus_core.recording.format.patterns import expanded
     from horus_core.recording.keeping.sessions import find_session
     from horus_core.replay.source import check_range
     from horus_core.scheduler.launch import Launch, launched
@@ -80,7 +81,7 @@ def command(
     if speed is not None:
         scheduler.set_replay_speed(speed)
     if topics is not None:
-        scheduler.set_replay_topics(topics)
+        scheduler.set_replay_topics(expanded(topics, (lane.topic for lane in found.graph.lanes)))
     replaced = {}
     for text in overrides:
         node, topic, value = split_override(found, text)
@@ -111,6 +112,9 @@ def command(
 
 def remark(session: Session, last_tick: int) -> None:
     """Says what a person should know who replays `session` up to `last_tick`."""
+    silent = sorted({show.one_line(topic) for _, topic in session.left_out})
+    if silent:
+        show.complain(f"{session.name} was recorded without {', '.join(silent)}: nothing is sent there")
     if session.state == "running":
         show.complain(f"{session.name} is still being recorded; it is replayed up to tick {last_tick}")
     elif session.state == "recovered":

@@ -106,6 +106,11 @@ class Session:
         stems = {file_stem(name) for name in known} | {"scheduler", "events"}
         return [*known, *(unquote(stem) for stem in sorted(self._files) if stem not in stems)]
 
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Node and topic of the lanes whose messages were left out on purpose."""
+        return [(lane.node, lane.topic) for lane in self.graph.lanes if not lane.recorded]
+
     def paths(self) -> list[Path]:
         """All Arrow files, scheduler first."""
         stems = sorted(self._files, key=lambda stem: (stem != "scheduler", stem == "events", stem))
@@ -222,6 +227,16 @@ class Session:
         if len(ends) == 1 or self.state != "complete":
             ends.extend(seal.last for seal in self.marks("scheduler"))
         return max(ends)
+
+    def failed(self) -> bool:
+        """Whether a failure or a kill ended the run: its end says so, or it has a beginning and no end."""
+        seen, reasons = set(), []
+        for batch in self.batches("events", []):
+            names = batch.column("event").to_pylist()
+            seen.update(names)
+            reasons += [batch.column("detail")[row].as_py() for row, name in enumerate(names) if name == "end"]
+        killed = self.state != "running" and not reasons and not seen.isdisjoint(("start", "repair"))
+        return self.state == "recovered" or killed or any('"failure"' in reason for reason in reasons)
 
     def size(self) -> int:
         """Bytes of all files in the folder."""

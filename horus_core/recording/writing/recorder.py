@@ -82,9 +82,14 @@ class Recorder:
         count = len(graph.nodes)
         places: dict[int, int] = {}
         self._taps: list[tuple[int, int, Tap]] = []  # publisher, place among its topics, tap
+        self._left_out: list[Tap] = []  # of lanes that are not recorded
         for lane in graph.lanes:
             place = places[lane.node] = places.get(lane.node, -1) + 1
-            self._taps.append((lane.node, place, Tap(memory, control, layout, lane.index)))
+            tap = Tap(memory, control, layout, lane.index)
+            if self._options.records(lane.topic):
+                self._taps.append((lane.node, place, tap))
+            else:
+                self._left_out.append(tap)
         self._traces = [Tap(memory, control, layout, len(graph.lanes) + each) for each in range(count)]
         self._event_tap = Tap(memory, control, layout, layout.events)
         written = skip_written(first_folder, header.id, maker, self._taps)
@@ -147,6 +152,8 @@ class Recorder:
             limits = [min([*limits, released])] * len(limits)
         fence()
         outside = FREE if final else min([released, *limits]) if whole_ticks else released
+        for tap in self._left_out:
+            tap.skip()
         within: dict[int, int] = {}
         for publisher, _, tap in self._taps:
             within[publisher] = min(within.get(publisher, FREE), tap.tick_within(PIECE_BYTES))

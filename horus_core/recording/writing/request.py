@@ -87,7 +87,10 @@ class RecordingRequest:
                 seed=self.options.seed,
                 epoch_ns=epoch_ns,
                 nodes=[_node_record(self.graph, each) for each in range(len(nodes))],
-                lanes=[LaneRecord(lane.topic, names[lane.node], _type_name(lane.kind)) for lane in self.graph.lanes],
+                lanes=[
+                    LaneRecord(lane.topic, names[lane.node], _type_name(lane.kind), self._records(lane.topic))
+                    for lane in self.graph.lanes
+                ],
             ),
             script=self.script,
             script_sha256=hashlib.sha256(Path(self.script).read_bytes()).hexdigest() if self._has_script() else "",
@@ -116,6 +119,9 @@ class RecordingRequest:
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
         return (logs / f"{file_stem(node)}.log").open("a", buffering=1, encoding="utf-8")
+
+    def _records(self, topic: str) -> bool:
+        return not self.targets or self.targets[0][1].records(topic)
 
     def _has_script(self) -> bool:
         return bool(self.script) and os.path.isfile(self.script)
