@@ -432,6 +432,10 @@ class Scheduler:
             return None
         if launch.record is not None:
             self._launched_recording, self._overwrite = launch.record, launch.overwrite
+        if launch.record_topics is not None or launch.record_exclude:
+            self._how = replace(self._how, record_topics=launch.record_topics, record_exclude=launch.record_exclude)
+        if launch.lockstep:
+            self._deterministic, self._pace_given = True, launch.pace
         if launch.tick_rate is not None:
             self._given_rate = checked_rate("the tick rate", launch.tick_rate)
         self._execution = launch.execution or self._execution
@@ -568,6 +572,7 @@ class Scheduler:
         wanted = self._wanted_session()
         if not wanted:
             return RecordingRequest(self._name, [], graph, options, _script()) if self._has_blackbox else None
+        self._how.check(lane.topic for lane in graph.lanes)
         if isinstance(wanted, Recording):
             wanted = wanted.name or True
         base = self._name if self._name != "horus" else Path(_script()).stem or "horus"
