@@ -32,6 +32,9 @@ def command(ctx: click.Context, script: str | None, as_json: bool) -> int:
     The script is executed up to where it would run the graph: what stands before that in it happens. Nodes are listed in the
     order in which they run, with the core that they would be placed on, when their outputs are due, and who hears whom.
     What stands behind -- is for the script.
+
+    \b
+    horus check main.py --wide
     """
     from horus_core.project.manifest import read_project, unknown_node
     from horus_core.project.preview import preview

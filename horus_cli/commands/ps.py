@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 @wide_option
 @json_option("Print JSON: each graph with its nodes, what happened last, and how it ended.")
 def command(names: tuple[str, ...], system: bool | None, as_json: bool) -> None:
-    """List the daemon's graphs; with NAME, its nodes and what happened last."""
+    """List the daemon's graphs; with NAME, its nodes and what happened last.
+
+    \b
+    horus ps
+    horus ps robot --wide
+    """
     with connected(system) as daemon:
         graphs = daemon.graphs(*names)
     if as_json:

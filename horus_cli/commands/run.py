@@ -12,7 +12,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import duration_option, json_option, positive
-from horus_cli.record.options import split_names
+from horus_cli.record.options import completer, split_names
 from horus_cli.script import ScriptCommand, ending, script_arguments
 from horus_cli.tables import wide_option
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="A,B",
     callback=split_names,
+    shell_complete=completer("topic"),
     help="Record these topics only. In a name, * and ? stand for any letters.",
 )
 @click.option(
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="A,B",
     callback=split_names,
+    shell_complete=completer("topic"),
     help="Do not record these topics. In a name, * and ? stand for any letters.",
 )
 @duration_option

@@ -14,7 +14,12 @@ from horus_cli.tables import Column, table, wide_option
 @wide_option
 @json_option()
 def command(graph: str | None, as_json: bool) -> None:
-    """List the nodes of a running graph in its order: process, core, rate held, busy time, misses, restarts."""
+    """List the nodes of a running graph in its order: process, core, rate held, busy time, misses, restarts.
+
+    \b
+    horus node list                 of the only graph that runs
+    horus node list -g robot --json
+    """
     from horus_core.inspection.observer import Observer
     from horus_core.inspection.topic import find_graph
 

@@ -22,7 +22,12 @@ _MOST_LINES = 20
 @wide_option
 @json_option()
 def command(session: str, as_json: bool) -> None:
-    """Say what SESSION holds: graph, nodes, topics, ticks, what happened and what is missing."""
+    """Say what SESSION holds: graph, nodes, topics, ticks, what happened and what is missing.
+
+    \b
+    horus record info monday
+    horus record info ./monday/sensor@5f0c2b1a.arrow --wide
+    """
     from horus_core.recording.keeping.sessions import find_session
     from horus_core.recording.reading.summary import summarize
 

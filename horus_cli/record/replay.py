@@ -64,6 +64,10 @@ def command(
 
     At a terminal, space pauses, the right arrow steps a tick, up and down change the speed, and q ends. Other programs see
     the topics of a replay as they see those of any graph: horus topic echo, horus.Topic(...).
+
+    \b
+    horus record replay monday --speed 0.5 --start-tick 100
+    horus record replay monday --topics 'camera/*' --echo odom
     """
     from horus_cli.record.player import Player
     from horus_core.recording.format.patterns import expanded

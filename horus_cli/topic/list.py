@@ -14,7 +14,11 @@ from horus_cli.tables import Column, table, wide_option
 @wide_option
 @json_option()
 def command(graph: str | None, as_json: bool) -> None:
-    """List the topics of a running graph: types, who publishes, who subscribes, messages so far, and their rate."""
+    """List the topics of a running graph: types, who publishes, who subscribes, messages so far, and their rate.
+
+    \b
+    horus topic list --wide         all columns, in a narrow terminal too
+    """
     from horus_core.inspection.observer import Observer
     from horus_core.inspection.topic import find_graph
 
