@@ -12,6 +12,7 @@ import msgspec
 
 from horus_cli import show
 from horus_cli.live import LiveLine
+from horus_cli.tables import Column, table
 from horus_core.scheduler.scheduler import Scheduler
 
 _RATE_SECONDS = 1.0  # of the rate in the live line
@@ -180,8 +181,19 @@ def _node_run(facts: dict[str, Any], seconds: float) -> NodeRun:
 
 def print_summary(summary: RunSummary) -> None:
     """Prints the table of nodes, and what was recorded."""
-    show.table(
-        ("node", ">ticks", ">rate", ">busy p50", ">p99", ">max", ">misses", ">restarts", ">messages", ">sent"),
+    table(
+        (
+            Column("node", 10),
+            Column(">ticks", 8),
+            Column(">rate", 6),
+            Column(">busy p50", 5),
+            Column(">p99", 4),
+            Column(">max", 3),
+            Column(">misses", 9),
+            Column(">restarts", 7),
+            Column(">messages", 2),
+            Column(">sent", 1),
+        ),
         [
             (
                 node.name,

@@ -1,17 +1,18 @@
-"""What commands print: tables, facts, JSON, units, and errors in one line.
+"""What commands print: facts, JSON, units, and errors in one line. Tables are in ``tables``.
 
-At a terminal a table is drawn with rich, elsewhere it is aligned text with a line per row. What goes wrong goes to stderr
-behind ``horus:``. Text from files and nodes is shown without control characters, so that it cannot steer a terminal.
+What goes wrong goes to stderr behind ``horus:``. Text from files and nodes is shown without control characters, so that it
+cannot steer a terminal.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -104,15 +105,37 @@ def _three_digits(number: float) -> str:
 _SHOWN_ITEMS, _SHOWN_BYTES = 16, 32
 
 
-def value(message: Any) -> str:
-    """A message's value on one line; of a large array or byte string only what it is.
+def value(message: Any, readable: bool = False, short: bool = True) -> str:
+    """A message's value on one line.
 
-    >>> value({"x": 1.5, "on": True}), value(b"\\x01\\xff")
-    ('{"x": 1.5, "on": true}', '"hex:01ff"')
+    Args:
+        message: the value.
+        readable: round numbers to what a person reads, see :func:`rounded`.
+        short: of a large array or byte string say only what it is.
+
+    >>> value({"x": 1.5, "on": True}), value(b"\\x01\\xff"), value(0.1 + 0.2, readable=True)
+    ('{"x": 1.5, "on": true}', '"hex:01ff"', '0.3')
     """
     import json
 
-    return one_line(json.dumps(plain(message, short=True), ensure_ascii=False))
+    shown = plain(message, short)
+    return one_line(json.dumps(rounded(shown) if readable else shown, ensure_ascii=False))
+
+
+def rounded(shown: Any) -> Any:
+    """`shown`, as :func:`plain` gives it, with six digits of each number that is not whole, and never less than three
+    behind the point.
+
+    >>> rounded([1 / 3, 2e-7 / 3, 1234.56789, 1_700_000_000.123456, 12345678])
+    [0.333333, 6.66667e-08, 1234.568, 1700000000.123, 12345678]
+    """
+    if isinstance(shown, float):
+        if not shown or not math.isfinite(shown):
+            return shown
+        return round(shown, max(3, 5 - math.floor(math.log10(abs(shown)))))
+    if isinstance(shown, dict):
+        return {key: rounded(each) for key, each in shown.items()}
+    return [rounded(each) for each in shown] if isinstance(shown, list) else shown
 
 
 def plain(message: Any, short: bool = False) -> Any:
@@ -140,55 +163,7 @@ def plain(message: Any, short: bool = False) -> Any:
     return {name: plain(getattr(message, name), short) for name in fields} if fields else str(message)
 
 
-# Tables.
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Prints a table.
-
-    Args:
-        columns: the headings; one that begins with ``>`` is of a column of numbers and aligned to the right.
-        rows: the cells.
-        title: a line above it.
-    """
-    if at_terminal():
-        from rich.console import Console
-
-        Console(highlight=False).print(drawn(columns, rows, title))
-        return
-    names, right, cells = _taken_apart(columns, rows)
-    if title:
-        click.echo(title)
-    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    for row in (names, *cells):
-        line = "  ".join(
-            cell.rjust(width) if numeric else cell.ljust(width)
-            for cell, width, numeric in zip(row, widths, right, strict=True)
-        )
-        click.echo(line.rstrip())
-
-
-def drawn(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Any:
-    """A table as rich draws it; arguments as for :func:`table`."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    names, right, cells = _taken_apart(columns, rows)
-    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
-    for name, numeric in zip(names, right, strict=True):
-        made.add_column(Text(name), justify="right" if numeric else "left")
-    for row in cells:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
-
-
-def _taken_apart(
-    columns: Sequence[str], rows: Iterable[Sequence[object]]
-) -> tuple[list[str], list[bool], list[list[str]]]:
-    """The names of the columns, whether they are aligned to the right, and the text of the cells."""
-    names = [name.lstrip(">") for name in columns]
-    return names, [name.startswith(">") for name in columns], [[one_line(cell) for cell in row] for row in rows]
+# Facts.
 
 
 def facts(pairs: Mapping[str, object] | Iterable[tuple[str, object]]) -> None:

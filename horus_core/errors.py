@@ -65,8 +65,8 @@ class UnknownSample(HorusError, KeyError):
     def __str__(self) -> str:
         node, name, declared = self.args
         return (
-            f"node {node!r} did not declare the side input {name!r}, and none of its callbacks names it literally; "
-            f"add it to samples={closest(name, declared)}"
+            f"node {node!r} did not declare the side input {name!r}, and none of its callbacks names it literally (its side "
+            f"inputs: {', '.join(map(repr, declared)) or 'none'}); add it to samples={closest(name, declared)}"
         )
 
 

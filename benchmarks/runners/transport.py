@@ -15,7 +15,8 @@ from typing import Any
 import click
 
 from benchmarks.runners import cores, report
-from horus_core.engine.runner import NodeRunner, RunOptions
+from horus_core.engine.run_options import RunOptions
+from horus_core.engine.runner import NodeRunner
 from horus_core.graph.node import adopt_node
 from horus_core.graph.spec import Graph, NodeSpec, TopicSpec, build_graph
 from horus_core.memory.control import Layout, create_control, open_control

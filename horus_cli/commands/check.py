@@ -12,6 +12,7 @@ import click
 from horus_cli import show
 from horus_cli.arguments import json_option
 from horus_cli.script import ScriptCommand, ending, script_arguments
+from horus_cli.tables import Column, table, wide_option
 
 if TYPE_CHECKING:
     from horus_core.project.manifest import Project
@@ -22,6 +23,7 @@ _LAGS = {0: "", 1: ", a tick later", -1: ", when it is done"}
 
 @click.command("check", cls=ScriptCommand)
 @click.argument("script", required=False, type=click.Path())
+@wide_option
 @json_option()
 @click.pass_context
 def command(ctx: click.Context, script: str | None, as_json: bool) -> int:
@@ -30,6 +32,9 @@ def command(ctx: click.Context, script: str | None, as_json: bool) -> int:
     The script is executed up to where it would run the graph: what stands before that in it happens. Nodes are listed in the
     order in which they run, with the core that they would be placed on, when their outputs are due, and who hears whom.
     What stands behind -- is for the script.
+
+    \b
+    horus check main.py --wide
     """
     from horus_core.project.manifest import read_project, unknown_node
     from horus_core.project.preview import preview
@@ -61,8 +66,17 @@ def _print(found: GraphPreview, project: Project | None, script: Path) -> None:
         click.echo(f"{project.name} {project.version}".rstrip() + f": {script}, {show.rate(found.tick_rate)}")
     else:
         click.echo(f"{script}: {show.rate(found.tick_rate)}")
-    show.table(
-        (">", "node", ">rate", ">order", ">core", ">due after", "hears", "feeds"),
+    table(
+        (
+            Column(">", 5),
+            Column("node", 10),
+            Column(">rate", 8),
+            Column(">order", 3),
+            Column(">core", 4),
+            Column(">due after", 6),
+            Column("hears", 9, folds=True),
+            Column("feeds", 7, folds=True),
+        ),
         [
             (
                 position,

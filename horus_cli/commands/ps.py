@@ -10,6 +10,7 @@ import click
 from horus_cli import show
 from horus_cli.arguments import json_option
 from horus_cli.daemons import complete_owned, connected, system_option
+from horus_cli.tables import Column, table, wide_option
 
 if TYPE_CHECKING:
     from horus_daemon.daemon_to_client import GraphInfo
@@ -18,16 +19,34 @@ if TYPE_CHECKING:
 @click.command("ps")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_owned)
 @system_option
+@wide_option
 @json_option("Print JSON: each graph with its nodes, what happened last, and how it ended.")
 def command(names: tuple[str, ...], system: bool | None, as_json: bool) -> None:
-    """List the daemon's graphs; with NAME, its nodes and what happened last."""
+    """List the daemon's graphs; with NAME, its nodes and what happened last.
+
+    \b
+    horus ps
+    horus ps robot --wide
+    """
     with connected(system) as daemon:
         graphs = daemon.graphs(*names)
     if as_json:
         show.as_json(graphs)
         return
-    show.table(
-        ("graph", "state", ">pid", ">nodes", ">tick", ">rate", ">since", ">starts", ">misses", ">restarts", "ended"),
+    table(
+        (
+            Column("graph", 10),
+            Column("state", 9),
+            Column(">pid", 3),
+            Column(">nodes", 2),
+            Column(">tick", 5),
+            Column(">rate", 1),
+            Column(">since", 8),
+            Column(">starts", 4),
+            Column(">misses", 7),
+            Column(">restarts", 6),
+            Column("ended", 8, folds=True),
+        ),
         [_row(graph) for graph in graphs],
     )
     for graph in graphs if names else ():
@@ -68,8 +87,17 @@ def _print_graph(graph: GraphInfo) -> None:
     )
     if graph.nodes:
         click.echo()
-        show.table(
-            ("node", "state", ">pid", ">ticks", ">misses", ">errors", ">restarts", "last event"),
+        table(
+            (
+                Column("node", 10),
+                Column("state", 9),
+                Column(">pid", 2),
+                Column(">ticks", 4),
+                Column(">misses", 8),
+                Column(">errors", 5),
+                Column(">restarts", 6),
+                Column("last event", 7, folds=True),
+            ),
             [
                 (node.name, node.state, node.pid, node.ticks, node.misses, node.errors, node.restarts, node.event)
                 for node in graph.nodes
@@ -77,8 +105,14 @@ def _print_graph(graph: GraphInfo) -> None:
         )
     if graph.recent:
         click.echo()
-        show.table(
-            ("when", ">tick", "node", "event", "detail"),
+        table(
+            (
+                Column("when", 7),
+                Column(">tick", 5),
+                Column("node", 8),
+                Column("event", 9, folds=True),
+                Column("detail", 6, folds=True),
+            ),
             [
                 (show.when(event.time_ns), event.tick, event.node, event.event, _detail(event.detail))
                 for event in graph.recent

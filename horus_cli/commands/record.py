@@ -14,7 +14,7 @@ COMMANDS = {
     "diff": "Compare two sessions.",
     "export": "Write messages as CSV, Parquet, JSON lines or Arrow.",
     "plot": "Draw values over time.",
-    "trim": "Keep a range of ticks.",
+    "trim": "Keep a range of ticks, or some nodes and topics.",
     "merge": "Put sessions together.",
     "repair": "Make a session whole that was cut short or damaged.",
     "prove": "Kill a recorded graph, again and again, and check what is left.",

@@ -12,7 +12,9 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import duration_option, json_option, positive
+from horus_cli.record.options import completer, split_names
 from horus_cli.script import ScriptCommand, ending, script_arguments
+from horus_cli.tables import wide_option
 
 if TYPE_CHECKING:
     from horus_core.project.manifest import Project
@@ -22,13 +24,36 @@ if TYPE_CHECKING:
 @click.argument("script", required=False, type=click.Path())
 @click.option("--record", metavar="NAME", help="Record the run as session NAME; {date} in it is filled in.")
 @click.option("--overwrite", is_flag=True, help="Replace a session of that name.")
+@click.option(
+    "--topics",
+    multiple=True,
+    metavar="A,B",
+    callback=split_names,
+    shell_complete=completer("topic"),
+    help="Record these topics only. In a name, * and ? stand for any letters.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="A,B",
+    callback=split_names,
+    shell_complete=completer("topic"),
+    help="Do not record these topics. In a name, * and ? stand for any letters.",
+)
 @duration_option
 @click.option(
     "--rate", type=float, metavar="HZ", callback=positive("Hz"), help="The graph's rate, instead of the script's."
 )
+@click.option(
+    "--lockstep",
+    is_flag=True,
+    help="Run in virtual time, as fast as it goes: nobody is ever late, and the same inputs give the same outputs.",
+)
+@click.option("--pace", is_flag=True, help="With --lockstep: at the graph's rate, not faster.")
 @click.option("--inline", is_flag=True, help="Run all nodes in one process, for a debugger.")
 @click.option("--detach", is_flag=True, help="Have the daemon run it, and return; see 'horus ps' and 'horus logs'.")
 @click.option("--name", metavar="NAME", help="With --detach: what the graph is called; the script's name if not given.")
+@wide_option
 @json_option("Print how the run went as JSON at its end; what nodes and script print goes to stderr.")
 @click.pass_context
 def command(
@@ -36,8 +61,12 @@ def command(
     script: str | None,
     record: str | None,
     overwrite: bool,
+    topics: list[str] | None,
+    exclude: list[str] | None,
     duration: float | None,
     rate: float | None,
+    lockstep: bool,
+    pace: bool,
     inline: bool,
     detach: bool,
     name: str | None,
@@ -48,6 +77,10 @@ def command(
     The options hold for the first run of a graph in the script. While it runs, a line shows how it goes; at its end, a
     table shows each node. What stands behind -- is for the script.
 
+    \b
+    horus run --record monday --exclude 'camera/*' main.py -- --speed 2.5
+    horus run --lockstep --duration 3600 main.py     an hour of the graph's time, as fast as it goes
+
     Exit codes: 0; 1 if a node or the script failed; 2 for misuse; 130 after Ctrl-C.
     """
     from horus_cli.running import RunView
@@ -57,16 +90,24 @@ def command(
     if detach:
         if inline or as_json:
             raise click.UsageError("--detach goes with neither --inline nor --json")
+        if lockstep or topics or exclude:
+            raise click.UsageError("--detach goes with none of --lockstep, --topics and --exclude")
         return _detach(ctx, script, name, record, overwrite, duration, rate)
     if name is not None:
         raise click.UsageError("--name goes with --detach")
+    if pace and not lockstep:
+        raise click.UsageError("--pace goes with --lockstep")
     wanted = _Wanted.of(script, record)
     _refuse_taken(wanted.record, overwrite)
     view = RunView(as_json)
     launch = Launch(
         record=wanted.record,
         overwrite=overwrite,
+        record_topics=topics,
+        record_exclude=exclude or (),
         duration=duration,
+        lockstep=lockstep,
+        pace=pace,
         tick_rate=rate or wanted.tick_rate,
         execution="inline" if inline else None,
         nodes=wanted.project.nodes if wanted.project else {},
@@ -83,7 +124,7 @@ def command(
     if said:
         show.complain(said)
     elif not code and not launch.used:
-        asked = record or overwrite or duration or rate or inline or as_json
+        asked = record or overwrite or topics or exclude or duration or rate or lockstep or inline or as_json
         show.complain(
             f"{wanted.script} ran no graph" + (", so there is nothing to apply the options to" if asked else "")
         )

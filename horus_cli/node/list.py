@@ -6,13 +6,20 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import graph_option, json_option
+from horus_cli.tables import Column, table, wide_option
 
 
 @click.command("list")
 @graph_option
+@wide_option
 @json_option()
 def command(graph: str | None, as_json: bool) -> None:
-    """List the nodes of a running graph in its order: process, core, rate held, busy time, misses, restarts."""
+    """List the nodes of a running graph in its order: process, core, rate held, busy time, misses, restarts.
+
+    \b
+    horus node list                 of the only graph that runs
+    horus node list -g robot --json
+    """
     from horus_core.inspection.observer import Observer
     from horus_core.inspection.topic import find_graph
 
@@ -20,20 +27,20 @@ def command(graph: str | None, as_json: bool) -> None:
     if as_json:
         show.as_json(nodes)
         return
-    show.table(
+    table(
         (
-            "node",
-            "state",
-            ">pid",
-            ">core",
-            ">order",
-            ">rate",
-            ">held",
-            ">ticks",
-            ">busy p50",
-            ">p99",
-            ">misses",
-            ">restarts",
+            Column("node", 10),
+            Column("state", 9),
+            Column(">pid", 6),
+            Column(">core", 2),
+            Column(">order", 1),
+            Column(">rate", 4),
+            Column(">held", 8),
+            Column(">ticks", 3),
+            Column(">busy p50", 6),
+            Column(">p99", 5),
+            Column(">misses", 9),
+            Column(">restarts", 7),
         ),
         [
             (

@@ -11,6 +11,7 @@ from horus_cli.arguments import json_option
 from horus_cli.record.asking import confirmed
 from horus_cli.record.differences import count
 from horus_cli.record.options import yes_option
+from horus_cli.tables import Column, table, wide_option
 
 if TYPE_CHECKING:
     from horus_core.recording.keeping.clean import CleanReport
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @yes_option
+@wide_option
 @json_option()
 def command(max_age_days: float | None, max_size: float | None, dry_run: bool, yes: bool, as_json: bool) -> int:
     """Delete old sessions. Asks first; those that are being recorded are never touched."""
@@ -61,7 +63,7 @@ def _show(report: CleanReport) -> None:
         for each in report.deleted
     ]
     if rows and report.dry_run:
-        show.table(["session", ">age", ">size", "why"], rows)
+        table([Column("session", 10), Column(">age", 8), Column(">size", 7), Column("why", folds=True)], rows)
     if report.running and report.dry_run:
         click.echo(f"being recorded, not touched: {', '.join(show.one_line(name) for name in report.running)}")
 

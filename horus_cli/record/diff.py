@@ -9,6 +9,7 @@ import click
 from horus_cli import show
 from horus_cli.arguments import json_option
 from horus_cli.record.options import nodes_option, range_options, session_argument, topics_option
+from horus_cli.tables import wide_option
 
 
 def both_tolerances(ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, float]:
@@ -42,6 +43,7 @@ def both_tolerances(ctx: click.Context, param: click.Parameter, value: str) -> t
 @click.option(
     "--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Fields to show per topic."
 )
+@wide_option
 @json_option()
 def command(
     a: str,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from horus_cli import show
+from horus_cli.tables import Column, table
 
 if TYPE_CHECKING:
     from horus_core.recording.compare import Comparison, TopicComparison
@@ -16,7 +17,8 @@ def show_topics(found: Comparison, a: str, b: str) -> None:
     """A row per topic, then a row per field that differs; `a` and `b` are what the two sessions are called."""
     rows = [(each.topic, each.node, each.messages_a, each.messages_b, verdict(each, a, b)) for each in found.topics]
     if rows:
-        show.table(["topic", "node", f">{a}", f">{b}", "content"], rows)
+        columns = [Column("topic", 10), Column("node", 6), Column(f">{a}", 8), Column(f">{b}", 7)]
+        table([*columns, Column("content", 9, folds=True)], rows)
     fields = [
         (
             topic.topic,
@@ -32,7 +34,10 @@ def show_topics(found: Comparison, a: str, b: str) -> None:
     ]
     if fields:
         click.echo()
-        show.table(["topic", "field", ">first tick", a, b, ">ticks", "largest difference"], fields)
+        columns = [Column("topic", 10), Column("field", 9), Column(">first tick", 8)]
+        columns += [Column(a, 7, folds=True), Column(b, 6, folds=True), Column(">ticks", 4)]
+        table([*columns, Column("largest difference", 5, folds=True)], fields)
+    show_not_compared(found)
     for topic in found.topics:
         if topic.more_fields:
             click.echo(f"{topic.topic}: {topic.more_fields} further fields differ (--limit shows more)")
@@ -69,6 +74,12 @@ def show_ticks(found: Comparison, a: str, b: str) -> None:
             )
 
 
+def show_not_compared(found: Comparison) -> None:
+    """Topics that one of the two was told not to record."""
+    if found.not_compared:
+        click.echo(f"not recorded, so not compared: {', '.join(map(show.one_line, found.not_compared))}")
+
+
 def show_timing(found: Comparison, a: str, b: str) -> None:
     """How long nodes took; settings that are not the same."""
     rows = [
@@ -76,8 +87,9 @@ def show_timing(found: Comparison, a: str, b: str) -> None:
         for each in found.timing
     ]
     if rows:
-        columns = ["node", "median", "99 %", "longest", ">late or failed in one only"]
-        show.table(columns, rows, title=f"Time per tick, {show.one_line(a)} / {show.one_line(b)} (not a difference)")
+        columns = [Column("node", 10), Column("median", 9), Column("99 %", 8), Column("longest", 6)]
+        columns.append(Column(">late or failed in one only", 7))
+        table(columns, rows, title=f"Time per tick, {show.one_line(a)} / {show.one_line(b)} (not a difference)")
     for setting in found.settings:
         where = f"node {show.one_line(setting.node)}" if setting.node else "graph"
         values = f"{show.value(_plain(setting.a))} / {show.value(_plain(setting.b))}"

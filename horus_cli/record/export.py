@@ -41,7 +41,11 @@ def command(
 ) -> None:
     """Write the messages of SESSION as a table: a row per message with tick, time, node, topic and a column per field.
 
-    Nested names are joined with dots, arrays become lists. pandas, polars and duckdb read all four formats.
+    Nested names are joined with dots, arrays become lists. pandas and polars read all four formats, duckdb all but Arrow.
+
+    \b
+    horus record export monday -o monday.parquet
+    horus record export monday -o cameras/ -f parquet --topics 'camera/*'
     """
     from horus_core.recording.export import export
     from horus_core.recording.keeping.sessions import find_session

@@ -9,6 +9,7 @@ import click
 from horus_cli import show
 from horus_cli.arguments import json_option
 from horus_cli.record.options import session_argument
+from horus_cli.tables import Column, table, wide_option
 
 if TYPE_CHECKING:
     from horus_core.recording.reading.summary import SessionSummary
@@ -18,9 +19,15 @@ _MOST_LINES = 20
 
 @click.command("info")
 @session_argument()
+@wide_option
 @json_option()
 def command(session: str, as_json: bool) -> None:
-    """Say what SESSION holds: graph, nodes, topics, ticks, what happened and what is missing."""
+    """Say what SESSION holds: graph, nodes, topics, ticks, what happened and what is missing.
+
+    \b
+    horus record info monday
+    horus record info ./monday/sensor@5f0c2b1a.arrow --wide
+    """
     from horus_core.recording.keeping.sessions import find_session
     from horus_core.recording.reading.summary import summarize
 
@@ -53,6 +60,7 @@ def _show_run(found: SessionSummary) -> None:
         "ticks": f"{found.ticks:,} ({found.first_tick} to {found.last_tick}), {show.duration(found.duration)}",
         "graph": f"{show.rate(found.tick_rate)}, {time}, seed {found.seed}",
         "messages": f"{found.messages:,}, {found.loss}",
+        "not recorded": ", ".join(found.not_recorded),
         "size": show.size(found.size),
         "script": f"{found.script} (SHA-256 {found.script_sha256[:12]})" if found.script else "-",
         "replay of": found.replay_of,
@@ -65,18 +73,20 @@ def _show_run(found: SessionSummary) -> None:
 
 def _show_nodes(found: SessionSummary) -> None:
     columns = [
-        "node",
-        ">rate",
-        ">ticks",
-        ">misses",
-        ">errors",
-        ">restarts",
-        ">median",
-        ">99 %",
-        ">longest",
-        ">messages",
+        Column("node", 10),
+        Column(">rate", 5),
+        Column(">ticks", 9),
+        Column(">misses", 9),
+        Column(">errors", 8),
+        Column(">restarts", 7),
+        Column(">median", 5),
+        Column(">99 %", 4),
+        Column(">longest", 3),
+        Column(">messages", 7),
+        Column(">bytes", 2),
+        Column(">dropped", 6),
+        Column("", 8),
     ]
-    columns += [">bytes", ">dropped", ""]
     rows = [
         (
             node.name,
@@ -97,7 +107,7 @@ def _show_nodes(found: SessionSummary) -> None:
         for node in found.nodes
         if node.ticks or node.messages or node.rate
     ]
-    show.table(columns, rows)
+    table(columns, rows)
 
 
 def _show_topics(found: SessionSummary) -> None:
@@ -114,7 +124,8 @@ def _show_topics(found: SessionSummary) -> None:
         for topic in found.topics
         if topic.messages or topic.lost or topic.node in {node.name for node in found.nodes if node.rate}
     ]
-    show.table(["topic", "node", "type", ">messages", ">rate", ">bytes", ">lost"], rows)
+    columns = [Column("topic", 10), Column("node", 7), Column("type", 3), Column(">messages", 9), Column(">rate", 5)]
+    table([*columns, Column(">bytes", 4), Column(">lost", 8)], rows)
 
 
 def _show_lines(title: str, lines: list[str]) -> None:

@@ -19,6 +19,7 @@ from horus_cli.record.options import (
     split_override,
 )
 from horus_cli.script import ScriptCommand, script_arguments
+from horus_cli.tables import wide_option
 
 if TYPE_CHECKING:
     from horus_core.trials.inject import InjectionResult
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 @range_options("Replay")
 @override_option
 @record_options("the run")
+@click.option("--inline", is_flag=True, help="Run all nodes in one process, for a debugger.")
 @click.option("--check", is_flag=True, help="End with exit code 1 if a live node sent something else.")
+@wide_option
 @json_option()
 @click.pass_context
 def command(
@@ -53,6 +56,7 @@ def command(
     overrides: tuple[str, ...],
     record: str | None,
     overwrite: bool,
+    inline: bool,
     check: bool,
     as_json: bool,
 ) -> int:
@@ -60,6 +64,10 @@ def command(
 
     In the end it says which topics of the live nodes are equal to what was recorded, and from which tick on the others are
     not. What stands behind -- is for the script.
+
+    \b
+    horus record inject monday --nodes 'camera*' --script new.py
+    horus record inject monday --all-but planner --inline    a breakpoint() in planner works
     """
     if (nodes is None) == (all_but is None):
         raise click.UsageError("give either --nodes (what is replayed) or --all-but (what runs live)")
@@ -89,7 +97,7 @@ def command(
         show.complain(show.one_line(line))
     player = Player(found.name, first, found.graph.tick_rate, 1.0 if speed is None else speed, quiet=as_json)
     with player:
-        result = injection.run(record, overwrite, player.print, player.started, player.ended)
+        result = injection.run(record, overwrite, player.print, player.started, player.ended, inline)
     if as_json:
         show.as_json(result)
     else:

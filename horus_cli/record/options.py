@@ -23,10 +23,11 @@ def session_argument(name: str = "session", **settings: Any) -> Callable[[Comman
 
 
 def names_option(flag: str, kind: str, metavar: str, help: str) -> Callable[[Command], Command]:
-    """An option with names of recorded nodes or topics (`kind`): with commas between, or several times.
+    """An option with names of recorded nodes or topics (`kind`), or patterns: with commas between, or several times.
 
     The command gets a list, None if the option is not given.
     """
+    help = f"{help} In a name, * and ? stand for any letters."
     return click.option(
         flag, multiple=True, metavar=metavar, help=help, callback=split_names, shell_complete=completer(kind)
     )

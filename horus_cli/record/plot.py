@@ -39,7 +39,12 @@ def command(
 ) -> None:
     """Draw values of SESSION over its ticks: all numbers of a topic, or single fields (odom.pose.x, scan.ranges[3]).
 
-    With a second session, the first tick is marked in which the values differ.
+    In the name of a topic, * and ? stand for any letters. With a second session, the first tick is marked in which the values
+    differ.
+
+    \b
+    horus record plot monday odom.pose.x 'wheel?'
+    horus record plot monday ctrl.cmd --with tuesday -o cmd.png
     """
     if output is not None and Path(output).suffix.lower() not in _PICTURES:
         raise click.UsageError(f"{output!r} is none of {', '.join(_PICTURES)}")

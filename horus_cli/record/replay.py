@@ -64,8 +64,13 @@ def command(
 
     At a terminal, space pauses, the right arrow steps a tick, up and down change the speed, and q ends. Other programs see
     the topics of a replay as they see those of any graph: horus topic echo, horus.Topic(...).
+
+    \b
+    horus record replay monday --speed 0.5 --start-tick 100
+    horus record replay monday --topics 'camera/*' --echo odom
     """
     from horus_cli.record.player import Player
+    from horus_core.recording.format.patterns import expanded
     from horus_core.recording.keeping.sessions import find_session
     from horus_core.replay.source import check_range
     from horus_core.scheduler.launch import Launch, launched
@@ -80,7 +85,7 @@ def command(
     if speed is not None:
         scheduler.set_replay_speed(speed)
     if topics is not None:
-        scheduler.set_replay_topics(topics)
+        scheduler.set_replay_topics(expanded(topics, (lane.topic for lane in found.graph.lanes)))
     replaced = {}
     for text in overrides:
         node, topic, value = split_override(found, text)
@@ -111,6 +116,9 @@ def command(
 
 def remark(session: Session, last_tick: int) -> None:
     """Says what a person should know who replays `session` up to `last_tick`."""
+    silent = sorted({show.one_line(topic) for _, topic in session.left_out})
+    if silent:
+        show.complain(f"{session.name} was recorded without {', '.join(silent)}: nothing is sent there")
     if session.state == "running":
         show.complain(f"{session.name} is still being recorded; it is replayed up to tick {last_tick}")
     elif session.state == "recovered":

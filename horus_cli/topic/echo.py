@@ -14,13 +14,19 @@ from horus_cli.arguments import duration_option, graph_option, json_option, topi
 @click.option("--count", "-n", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
 @duration_option
 @click.option("--latest", is_flag=True, help="Begin with the last message that there is.")
-@json_option("Print a line of JSON per message.")
+@click.option("--full", is_flag=True, help="Show all digits of numbers, and large arrays and byte strings whole.")
+@json_option("Print a line of JSON per message, with all digits.")
 def command(
-    topic: str, graph: str | None, count: int | None, duration: float | None, latest: bool, as_json: bool
+    topic: str, graph: str | None, count: int | None, duration: float | None, latest: bool, full: bool, as_json: bool
 ) -> None:
     """Print the messages of TOPIC as they come, until Ctrl-C or the end of the graph.
 
-    A line is: tick, node, value. Of large arrays and byte strings only type and size are shown; --json has all of them.
+    A line is: tick, node, value. Numbers are shown with six digits, or three behind the point; of large arrays and byte
+    strings only type and size are shown. --full and --json have all of it.
+
+    \b
+    horus topic echo scan               every message
+    horus topic echo scan -n 1 --full   the next one, with all digits
     """
     from msgspec.structs import replace
 
@@ -34,7 +40,9 @@ def command(
             if as_json:
                 show.as_json_line(replace(message, value=show.plain(message.value)))
             else:
-                click.echo(f"{message.tick}  {message.node}  {show.value(message.value)}")
+                click.echo(
+                    f"{message.tick}  {message.node}  {show.value(message.value, readable=not full, short=not full)}"
+                )
             left = None if left is None else left - 1
         if left == 0:
             break

@@ -7,19 +7,18 @@ after the other, and a replayed node puts a `source` in the place of the callbac
 from __future__ import annotations
 
 import functools
-import inspect
-import os
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from horus_core.engine import clock
+from horus_core.engine.callbacks import EventLoop, adapted
 from horus_core.engine.clock import TickClock
-from horus_core.engine.past import Past, Return
+from horus_core.engine.past import Return
+from horus_core.engine.run_options import RunOptions
 from horus_core.engine.sampling import Recorded, Sampling
+from horus_core.engine.tracebacks import own_traceback
 from horus_core.errors import UnknownTopic
-from horus_core.graph.node import Node, takes_node
+from horus_core.graph.node import Node
 from horus_core.graph.spec import BUDGET_SHARE, Graph, sample_topic
 from horus_core.memory.control import (
     FREE,
@@ -39,45 +38,6 @@ from horus_core.memory.segment import E_TICK
 from horus_core.memory.shared import Memory
 from horus_core.memory.tick_rows import STATUS_ERROR, STATUS_OK, STATUS_SAFE, TRACE_CAPACITY
 from horus_core.messages.encoding import Decoder, Encoder
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
-_PACKAGE = (
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-)  # horus_core, from wherever a node is called
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a graph runs; the same for all its nodes.
-
-    Attributes:
-        first_tick: the first tick that is released.
-        lockstep: the graph waits for everybody; nobody is late.
-        epoch_ns: when tick 0 was or would have been released.
-        block: a full lane waits for the recorder.
-        range_start: the first tick that is shown and recorded; None for the first of all. Those before are only lived through.
-        pasts: per node, what it did when it was recorded, and does again.
-        backs: per node, the ticks from which it took part again after a restart when it was recorded.
-    """
-
-    first_tick: int
-    lockstep: bool
-    seed: int
-    epoch_ns: int
-    block: bool = False
-    recorded: bool = False
-    deterministic: bool = False
-    range_start: int | None = None
-    pasts: Mapping[str, Past] = field(default_factory=dict)
-    backs: Mapping[str, Sequence[int]] = field(default_factory=dict)
-
-    @property
-    def start(self) -> int:
-        """The first tick that is shown and recorded."""
-        return self.first_tick if self.range_start is None else self.range_start
-
 
 Log = Callable[[str, int, str], None]
 
@@ -191,8 +151,12 @@ class NodeRunner(TickCore):
             self._inboxes,
         )
         self._placed = False
-        self._loop: AbstractEventLoop | None = None
-        self._call = {} if source is not None else {role: self._callable(role) for role in node.callbacks}
+        self._loop = EventLoop()
+        self._call = (
+            {}
+            if source is not None
+            else {role: adapted(callback, role, self._loop) for role, callback in node.callbacks.items()}
+        )
         self._run_tick = self._call.get("tick")
         self.clock = TickClock(
             self.spec.name,
@@ -211,22 +175,6 @@ class NodeRunner(TickCore):
         self.tick = self.visible = self.first_tick = options.first_tick
         self._status = STATUS_OK
         self._restarted = False
-
-    def _callable(self, role: str) -> Callable[..., Any]:
-        """The callback for `role` as a function of the node (and the exception), whatever it takes, async or not."""
-        callback = self.node.callbacks[role]
-        most = 2 if role == "on_error" else 1
-        full = takes_node(callback, most)
-        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
-            import asyncio
-
-            loop = self._loop = self._loop or asyncio.new_event_loop()
-
-            def run_async(*arguments: Any) -> Any:
-                return loop.run_until_complete(callback(*(arguments if full else arguments[1:])))
-
-            return run_async
-        return callback if full else lambda *arguments: callback(*arguments[1:])
 
     def start(self, tick: int, restarted: bool = False) -> None:
         """Attaches the node and calls its ``init``; what that sends is visible as if `tick`, its first, had sent it."""
@@ -392,8 +340,7 @@ class NodeRunner(TickCore):
         """Detaches the node."""
         self.node.attach(None)
         clock.enter(None)
-        if self._loop is not None:
-            self._loop.close()
+        self._loop.close()
 
     # What the node's handle calls, besides the send, recv and recv_all of TickCore.
 
@@ -439,12 +386,3 @@ class NodeRunner(TickCore):
 
     def request_stop(self) -> None:
         self._control[H_STOP_ASKED] = self.tick + 1
-
-
-def own_traceback(problem: BaseException) -> str:
-    """The traceback of a user's exception, without the frames of this package that lead to it."""
-    frame, ours = problem.__traceback__, _PACKAGE
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(ours):
-        frame = frame.tb_next
-    # Without any other frame the fault is ours, or what the user gave cannot be called: then all of them tell.
-    return "".join(traceback.format_exception(type(problem), problem, frame or problem.__traceback__)).rstrip()

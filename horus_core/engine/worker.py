@@ -22,7 +22,9 @@ from typing import Any
 import posix_ipc
 
 from horus_core.engine.relay import relay_of
-from horus_core.engine.runner import NodeRunner, RunOptions, own_traceback
+from horus_core.engine.run_options import RunOptions
+from horus_core.engine.runner import NodeRunner
+from horus_core.engine.tracebacks import own_traceback
 from horus_core.graph.node import adopt_node
 from horus_core.graph.spec import Graph
 from horus_core.memory.control import (

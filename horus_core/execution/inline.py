@@ -20,8 +20,9 @@ from horus_core.engine import clock
 from horus_core.engine.pace import Pace
 from horus_core.engine.past import Return
 from horus_core.engine.patterns import Pattern, Patterns
-from horus_core.engine.runner import NodeRunner, own_traceback
+from horus_core.engine.runner import NodeRunner
 from horus_core.engine.safe_mode import SafeMode
+from horus_core.engine.tracebacks import own_traceback
 from horus_core.errors import NodeFailed, RecorderFailed, StartFailed
 from horus_core.execution.events import Events
 from horus_core.execution.failure_policy import Action, judge

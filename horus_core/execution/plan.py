@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from horus_core.engine.placement import Placement
-from horus_core.engine.runner import RunOptions
+from horus_core.engine.run_options import RunOptions
 from horus_core.graph.spec import Graph
 from horus_core.recording.writing.request import RecordingRequest
 

@@ -90,6 +90,11 @@ class Drain:
         self._segments = [entry for entry in self._segments if entry[0].stop > self.cursor]
         return slices
 
+    def skip(self) -> None:
+        """Goes on behind what was committed, of which nobody wants anything, and lets the writer reuse it."""
+        self.cursor = max(self.cursor, int(self._control[self._row + L_COMMIT]))
+        self.release(self.cursor)
+
     def lose(self, cursor: int) -> None:
         """Goes on at `cursor`; what lies between is not to be had."""
         self.lost += cursor - self.cursor

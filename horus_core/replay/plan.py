@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from horus_core.engine.runner import RunOptions
+from horus_core.engine.run_options import RunOptions
 from horus_core.errors import DuplicateNode, InvalidValue, UnknownNode, UnknownTopic, closest
 from horus_core.graph.spec import Graph, NodeSpec
 
@@ -141,7 +141,7 @@ class Replaying:
 
     def _pasts(self, graph: Graph, live: Sequence[str], loop: tuple[int, int] | None) -> dict[str, Past]:
         """What the replayed nodes did, each by its own session, and the nodes `live`."""
-        from horus_core.replay import source
+        from horus_core.replay import pasts
 
         owners = {node.name: self.nodes[node.name][0] for node in graph.nodes if node.name in self.nodes}
         if self.session is not None:
@@ -149,7 +149,7 @@ class Replaying:
         found: dict[str, Past] = {}
         for session in {id(each): each for each in owners.values()}.values():
             mine = [name for name, owner in owners.items() if owner is session]
-            found.update(source.pasts_of(session, graph, mine, loop))
+            found.update(pasts.pasts_of(session, graph, mine, loop))
         return found
 
     def prepare(
@@ -164,7 +164,7 @@ class Replaying:
         if self.session is None:
             self.last_tick = None
             return options, {}, {}
-        from horus_core.replay import samples, source
+        from horus_core.replay import pasts, samples, source
 
         known = self.session.graph
         if graph.tick_rate > known.tick_rate:
@@ -185,7 +185,7 @@ class Replaying:
             epoch_ns=known.epoch_ns,
             range_start=start,
             pasts=self._pasts(graph, [] if self.free else live, loop),
-            backs=source.backs_of(self.session, [*held, *live]),
+            backs=pasts.backs_of(self.session, [*held, *live]),
         )
         recorded = samples.samples_of(self.session, graph, live, first, loop)
         return prepared, dict(sources), recorded

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from horus_core.errors import InvalidValue, UndecodableMessage, closest
 from horus_core.messages.encoding import Decoder
+from horus_core.recording.format.patterns import expanded
 from horus_core.recording.reading.file import Damage
 from horus_core.recording.reading.messages import read_messages
 from horus_core.recording.reading.reader import Session
@@ -35,7 +36,7 @@ def playback(
 
     Args:
         session: what is replayed.
-        topics: which.
+        topics: which; in a name, ``*`` and ``?`` stand for any letters.
         start, stop: the range of ticks, both included.
         damage: what cannot be read is noted there.
         overrides: as for :meth:`horus_core.scheduler.scheduler.Scheduler.set_replay_override`, by node and topic.
@@ -44,6 +45,7 @@ def playback(
         InvalidValue: nobody sends on one of the topics.
     """
     known = sorted({lane.topic for lane in session.graph.lanes})
+    topics = expanded(topics, known)
     for topic in topics:
         if topic not in known:
             raise InvalidValue("the topic", f"{topic!r}{closest(topic, known)}", f"one of {', '.join(known)}")

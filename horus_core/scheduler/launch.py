@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,13 @@ class Launch:
     Attributes:
         record: session name to record under, or the folder to record into, wherever it is.
         overwrite: replace a session of that name.
+        record_topics, record_exclude: topics to record, and not to; see
+            :class:`horus_core.recording.writing.options.Recording`.
         duration: seconds.
         tick_rate: Hz.
         execution: "process" or "inline".
+        lockstep: virtual time, as ``Scheduler(deterministic=True)``.
+        pace: with `lockstep`: at the graph's rate; else as fast as it goes.
         nodes: per node name, fields of NodeSpec to replace (rate in Hz, core, order, failure_policy, ...).
         output: called with node and line instead of printing.
         capture: do not run: ``script.capture_graph`` takes the scheduler.
@@ -28,9 +32,13 @@ class Launch:
 
     record: str | Path | None = None
     overwrite: bool = False
+    record_topics: Sequence[str] | None = None
+    record_exclude: Sequence[str] = ()
     duration: float | None = None
     tick_rate: float | None = None
     execution: str | None = None
+    lockstep: bool = False
+    pace: bool = False
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     output: Callable[[str, str], None] | None = None
     capture: bool = False

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from horus_core.engine.placement import Placement, place
-from horus_core.engine.runner import RunOptions
+from horus_core.engine.run_options import RunOptions
 from horus_core.errors import EmptyGraph
 from horus_core.execution.plan import Plan
 from horus_core.graph.node import Node
@@ -80,6 +80,7 @@ def _recording_request(
         if not settings.has_blackbox:
             return None
         return RecordingRequest(settings.name, [], graph, options, _script())
+    settings.how.check(lane.topic for lane in graph.lanes)
     name = wanted if isinstance(wanted, (str, Path)) else getattr(wanted, "name", None)
     if isinstance(name, Path):
         folder = name

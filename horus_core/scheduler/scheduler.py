@@ -264,6 +264,12 @@ class Scheduler(Composition, ReplayControl, Inquiry, Recordings):
             return None
         if launch.record is not None:
             settings.launched, settings.overwrite = launch.record, launch.overwrite
+        if launch.record_topics is not None or launch.record_exclude:
+            settings.how = replace(
+                settings.how, record_topics=launch.record_topics, record_exclude=launch.record_exclude
+            )
+        if launch.lockstep:
+            settings.deterministic, settings.paced = True, launch.pace
         if launch.tick_rate is not None:
             settings.tick_rate = checked_rate("the tick rate", launch.tick_rate)
         settings.execution = launch.execution or settings.execution

@@ -17,6 +17,7 @@ from horus_core.errors import InvalidValue, NodeFailed, RecordingMissing, Unknow
 from horus_core.graph.spec import EXTERNAL
 from horus_core.project.manifest import read_project
 from horus_core.recording.compare import Comparison, compare
+from horus_core.recording.format.patterns import expanded
 from horus_core.recording.keeping.sessions import recordings_folder
 from horus_core.recording.reading.reader import Session
 from horus_core.scheduler import launch as launching
@@ -134,12 +135,14 @@ class Injection:
         output: Callable[[str, str], None] | None = None,
         started: Callable[[Scheduler], None] | None = None,
         ended: Callable[[Scheduler], None] | None = None,
+        inline: bool = False,
     ) -> InjectionResult:
         """Runs it, once, and compares.
 
         Args:
             record: the session to record this run under; without it the recording is deleted after the comparison.
             overwrite: replace a session of that name.
+            inline: run all nodes in this process, for a debugger.
             output, started, ended: as for :class:`horus_core.scheduler.launch.Launch`.
 
         Raises:
@@ -150,7 +153,12 @@ class Injection:
         failure: NodeFailed | None = None
         with _temporary_folder() as temporary:
             launch = launching.Launch(
-                record=record or temporary, overwrite=overwrite, output=output, started=started, ended=ended
+                record=record or temporary,
+                overwrite=overwrite,
+                execution="inline" if inline else None,
+                output=output,
+                started=started,
+                ended=ended,
             )
             with launching.launched(launch):
                 try:
@@ -177,8 +185,9 @@ class Injection:
     def _compare(self, run: Session) -> Comparison | None:
         both = [name for name in self.live if name in self.session.nodes]
         last = self.scheduler.current_tick() - 1
-        if not both or last < run.graph.first_tick:
-            return None
+        lanes = [lane.recorded for lane in self.session.graph.lanes if lane.node in both]
+        if not both or last < run.graph.first_tick or (lanes and not any(lanes)):
+            return None  # there is nothing that anything could be equal to
         return compare(self.session, run, nodes=both, start_tick=run.graph.first_tick, stop_tick=last)
 
 
@@ -193,7 +202,7 @@ def prepare(
 
     Args:
         session: the recorded session.
-        nodes: these are replayed.
+        nodes: these are replayed. In a name, ``*`` and ``?`` stand for any letters.
         all_but: all recorded nodes but these are replayed; exactly one of the two is given.
         script: whose nodes run live, or the folder of a project; by default the script that `session` was recorded from.
         arguments: its ``sys.argv[1:]``. What it prints before its graph would run goes to stderr.
@@ -205,6 +214,7 @@ def prepare(
         ScriptFailed: the script ended before it ran a graph.
     """
     recorded = list(session.nodes)
+    nodes = None if nodes is None else expanded(nodes, recorded)
     for name in nodes or ():
         if name not in recorded:
             raise UnknownNode(f"session {session.name!r}", name, recorded)
@@ -215,6 +225,7 @@ def prepare(
     with contextlib.redirect_stdout(sys.stderr):
         scheduler = _graph_of(session, chosen, arguments, launch)
     own = scheduler.get_node_names()
+    all_but = None if all_but is None else expanded(all_but, own)
     for name in all_but or ():
         if name not in own:
             raise UnknownNode(f"the script {str(chosen.path)!r}", name, own)

@@ -16,6 +16,7 @@ from horus_daemon.places import user_places
 from tests.daemons import ROBOT, Horusd, end_graphs, horusd, robot
 from tests.horus_command import horus, lines_of, refused, started
 from tests.scripts import alive, wait_until
+from tests.terminals import shown, tables_of
 
 
 @pytest.fixture(autouse=True)
@@ -203,3 +204,17 @@ def test_help_of_every_command_needs_no_daemon_and_names_no_internals() -> None:
         "daemon logs",
     ):
         assert "Usage: horus" in horus(*command.split(), "--help").out
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 140])
+def test_ps_fits_the_terminal(daemon: Horusd, tmp_path: Path, columns: int) -> None:
+    daemon.up(robot(tmp_path))
+    daemon.state_of("robot", "running")
+    lines = shown("ps", "robot", columns=columns)
+    (graphs, graph, said), (nodes, states, _), *_ = tables_of(lines)
+    assert (graphs[:2], graph[0][:2]) == (["graph", "state"], ["robot", "running"])
+    assert nodes[:2] == ["node", "state"]
+    assert states
+    assert said.startswith("not shown: ") == ("rate" not in graphs)  # which matters least
+    facts = ("script:", "log:")  # paths, which are not in a table
+    assert max(len(line) for line in lines if not line.startswith(facts)) <= columns

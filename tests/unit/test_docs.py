@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+import horus
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -16,9 +19,8 @@ PAGES = sorted(
 )
 
 
-@pytest.fixture
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_command_line", DOCS / "generate_command_line.py")
+def generator(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -31,11 +33,35 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_command_reference_is_current(generator: ModuleType) -> None:
-    if (DOCS / "command-line.md").read_text(encoding="utf-8") != generator.page():
-        pytest.fail(
-            "docs/command-line.md is not what the commands say; run python docs/generate_command_line.py", pytrace=False
-        )
+@pytest.mark.parametrize(
+    ("page", "made_by"),
+    [("command-line.md", "generate_command_line"), ("python-api.md", "generate_python_api")],
+)
+def test_a_page_that_is_made_is_current(page: str, made_by: str) -> None:
+    if (DOCS / page).read_text(encoding="utf-8") != generator(made_by).page():
+        pytest.fail(f"docs/{page} is not what the code says; run python docs/{made_by}.py", pytrace=False)
+
+
+def test_the_python_api_has_every_public_name() -> None:
+    text = (DOCS / "python-api.md").read_text(encoding="utf-8")
+    missing = [name for name in horus.__all__ if f"## horus.{name}\n" not in text and f"| `{name}` |" not in text]
+    assert not missing
+
+
+def test_every_public_name_says_what_it_is() -> None:
+    silent = []
+    for name in horus.__all__:
+        each = getattr(horus, name)
+        if callable(each):
+            silent += [] if (each.__doc__ or "").strip() else [name]
+            members = vars(each).items() if isinstance(each, type) else ()
+            silent += [
+                f"{name}.{member}"
+                for member, what in members
+                if not member.startswith("_") and (inspect.isfunction(what) or isinstance(what, property))
+                if not (what.__doc__ or "").strip()
+            ]
+    assert not silent
 
 
 def test_every_page_is_in_the_index() -> None:

@@ -25,6 +25,7 @@ from horus_core.recording.compare.result import (
 from horus_core.recording.compare.timing import compare_ticks
 from horus_core.recording.compare.values import Tolerance
 from horus_core.recording.format.header import GraphRecord, NodeRecord
+from horus_core.recording.format.patterns import expanded
 from horus_core.recording.reading.file import Damage
 from horus_core.recording.reading.messages import Messages, read_messages
 from horus_core.recording.reading.reader import Session
@@ -57,8 +58,8 @@ def compare(
 
     Args:
         a, b: the sessions, see :func:`horus_core.recording.keeping.sessions.find_session`.
-        nodes: only what these sent; by default all.
-        topics: only messages on these; by default all.
+        nodes: only what these sent; by default all. In a name, ``*`` and ``?`` stand for any letters.
+        topics: only messages on these; by default all. Patterns as for nodes.
         tolerance: what two numbers may differ by: an absolute one, or an absolute and a relative one. They are taken as
             equal up to ``max(absolute, relative * the larger magnitude)``. NaN equals NaN.
         ignore: fields that do not count, see :func:`horus_core.recording.compare.fields.field_filter`.
@@ -73,6 +74,7 @@ def compare(
     True
     """
     wanted = _Wanted(a, b, nodes, topics)
+    topics = wanted.chosen
     allowed = _tolerance(tolerance)
     damage_a, damage_b = list(a.damage), list(b.damage)
     ticks = compare_ticks(
@@ -88,7 +90,8 @@ def compare(
             for session, damage in ((a, damage_a), (b, damage_b))
         ]
         contents += _compare_node(node, names, wanted.topics(node), streams, allowed, ignore)
-    return _result(a, b, wanted, ticks, [content.result(limit) for content in contents], damage_a, damage_b)
+    topics_found = [content.result(limit) for content in contents if wanted.lane(content.node, content.topic)]
+    return _result(a, b, wanted, ticks, topics_found, damage_a, damage_b)
 
 
 def _tolerance(given: float | tuple[float, float]) -> Tolerance:
@@ -104,14 +107,17 @@ class _Wanted:
     def __init__(self, a: Session, b: Session, nodes: Sequence[str] | None, topics: Sequence[str] | None) -> None:
         known = list(dict.fromkeys([*a.senders, *b.senders]))
         lanes = dict.fromkeys((lane.node, lane.topic) for lane in [*a.graph.lanes, *b.graph.lanes])
+        nodes = None if nodes is None else expanded(nodes, known)
         for node in nodes or ():
             if node not in known:
                 raise UnknownNode(f"neither {a.name!r} nor {b.name!r}", node, known)
         names = sorted({topic for _, topic in lanes})
+        self.chosen = topics = None if topics is None else expanded(topics, names)
         for topic in topics or ():
             if topic not in names:
                 raise InvalidValue("the topic", f"{topic!r}{closest(topic, names)}", f"one of {', '.join(names)}")
         self._lanes = [lane for lane in lanes if topics is None or lane[1] in topics]
+        self._apart = {*a.left_out, *b.left_out}
         senders = {node for node, _ in self._lanes}
         self.nodes = [
             node for node in known if (nodes is None or node in nodes) and (topics is None or node in senders)
@@ -119,6 +125,14 @@ class _Wanted:
 
     def node(self, name: str) -> bool:
         return name in self.nodes
+
+    def lane(self, node: str, topic: str) -> bool:
+        """Whether both sessions recorded it."""
+        return (node, topic) not in self._apart
+
+    @property
+    def not_compared(self) -> list[str]:
+        return sorted({topic for node, topic in self._lanes if node in self.nodes and not self.lane(node, topic)})
 
     def topics(self, node: str) -> list[str]:
         return [topic for sender, topic in self._lanes if sender == node]
@@ -186,6 +200,7 @@ def _result(
         topics=topics,
         timing=[each for _, each in ticks if each.node in nodes_a and each.node in nodes_b],
         settings=list(_settings(a.graph, b.graph, wanted.node)),
+        not_compared=wanted.not_compared,
         damage_a=[str(each) for each in damage_a],
         damage_b=[str(each) for each in damage_b],
     )

@@ -111,6 +111,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         topics: per node and topic.
         timing: per node that both have.
         settings: what else is not the same in the two graphs.
+        not_compared: topics that were left out of one of the recordings on purpose.
         damage_a, damage_b: what could not be read.
     """
 
@@ -124,5 +125,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     topics: list[TopicComparison]
     timing: list[TimingComparison]
     settings: list[SettingDifference]
+    not_compared: list[str]
     damage_a: list[str]
     damage_b: list[str]

@@ -21,6 +21,7 @@ from horus_core.errors import InvalidValue, OutputFailed, UnknownNode, closest
 from horus_core.recording.export.formats import FORMATS, OutputFile, format_of
 from horus_core.recording.export.tables import Lane, LongTable, WideTable, by_topic
 from horus_core.recording.format.names import file_stem
+from horus_core.recording.format.patterns import expanded
 from horus_core.recording.reading.file import Damage
 from horus_core.recording.reading.messages import Messages, read_messages
 from horus_core.recording.reading.reader import Session
@@ -73,8 +74,8 @@ def export(
         session: see :func:`horus_core.recording.keeping.sessions.find_session`.
         output: a file, or a folder (it ends in "/" or is there): then one file per topic.
         format: "csv", "parquet", "jsonl" or "arrow"; by default the file's name tells. A folder needs it.
-        nodes: only messages of these.
-        topics: only messages on these.
+        nodes: only messages of these. In a name, ``*`` and ``?`` stand for any letters.
+        topics: only messages on these; patterns as for nodes.
         start_tick, stop_tick: only ticks from and up to these.
         wide: one row per tick instead, with a column per topic and field.
 
@@ -151,6 +152,8 @@ class _Source:
         last_tick: int | None,
     ) -> None:
         senders, known = session.senders, sorted({lane.topic for lane in session.graph.lanes})
+        nodes = None if nodes is None else expanded(nodes, senders)
+        topics = None if topics is None else expanded(topics, known)
         for node in nodes or ():
             if node not in senders:
                 raise UnknownNode(f"session {session.name!r}", node, senders)

@@ -13,6 +13,7 @@ from horus_core.errors import InvalidValue, closest
 from horus_core.recording.compare import compare
 from horus_core.recording.export.columns import Values
 from horus_core.recording.export.fields import TopicFields
+from horus_core.recording.format.patterns import expanded
 from horus_core.recording.reading.file import Damage
 from horus_core.recording.reading.messages import read_messages
 from horus_core.recording.reading.reader import Session
@@ -66,7 +67,8 @@ def drawing(
 
     Args:
         session: where to read.
-        names: topics, all of whose numbers are taken, or topics with a field: ``odom.pose.x``, ``scan.ranges[3]``.
+        names: topics, all of whose numbers are taken, or topics with a field: ``odom.pose.x``, ``scan.ranges[3]``. In the
+            name of a topic alone, ``*`` and ``?`` stand for any letters.
         other: a second session to lay over the first.
         start_tick, stop_tick: only ticks from and up to these.
 
@@ -74,7 +76,7 @@ def drawing(
         InvalidValue: there is no such topic or field, it holds no numbers, or there are too many of them.
     """
     damage: list[Damage] = []
-    wanted = [_wanted(session, name) for name in names]
+    wanted = [_wanted(session, name) for name in expanded(names, (lane.topic for lane in session.graph.lanes))]
     series, first = [], None
     for each in (session,) if other is None else (session, other):
         for topic, field in wanted:

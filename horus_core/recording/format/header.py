@@ -35,12 +35,16 @@ class NodeRecord(msgspec.Struct, frozen=True):
 
 
 class LaneRecord(msgspec.Struct, frozen=True):
-    """A lane: the messages of one node on one topic. Its place in the list is its number in ``received``."""
+    """A lane: the messages of one node on one topic. Its place in the list is its number in ``received``.
+
+    `recorded` is False where its messages are left out on purpose: that they are not there is no loss.
+    """
 
     topic: str
     node: str
     type: str = ""
     latch: bool = False
+    recorded: bool = True
 
 
 class GraphRecord(msgspec.Struct, frozen=True):

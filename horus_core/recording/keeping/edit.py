@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from horus_core.errors import OutputFailed, RecordingExists, ReplayRange, Schedu
 from horus_core.recording.format.header import GraphRecord, Header, LaneRecord
 from horus_core.recording.format.names import file_stem
 from horus_core.recording.format.schemas import TICKS
+from horus_core.recording.keeping.kept import Kept, senders
 from horus_core.recording.keeping.new_session import NewFile, keep_folders, new_session
 from horus_core.recording.keeping.sessions import check_name, recordings_folder
 from horus_core.recording.reading.file import Damage
@@ -40,16 +42,27 @@ class EditReport(msgspec.Struct, frozen=True, kw_only=True):
     damage: list[str]
 
 
-def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: int | None = None) -> EditReport:
-    """Makes a session of a range of ticks: the jobs of these ticks and what they sent, with logs and script.
+def trim(
+    session: Session,
+    name: str,
+    start_tick: int | None = None,
+    stop_tick: int | None = None,
+    nodes: Sequence[str] | None = None,
+    topics: Sequence[str] | None = None,
+) -> EditReport:
+    """Makes a session of a range of ticks, and of some nodes and topics: the jobs of these ticks and what they sent, with logs
+    and script.
 
     Args:
         session: see :func:`horus_core.recording.keeping.sessions.find_session`.
         name: of the new one, see :func:`horus_core.recording.keeping.sessions.check_name`.
-        start_tick, stop_tick: the first and the last tick; by default those of the session.
+        start_tick, stop_tick: the first and the last tick; by default those of the session. See :func:`tick_at`.
+        nodes: keep these only, and what they sent; by default all. In a name, ``*`` and ``?`` stand for any letters.
+        topics: keep what was sent on these only; patterns as for `nodes`.
 
     Raises:
         SchedulerBusy: it is being recorded.
+        UnknownNode, InvalidValue: it has no such node, or no such topic.
         ReplayRange: it does not hold these ticks.
         InvalidValue, RecordingExists, OutputFailed: the new session cannot have that name, or cannot be written.
 
@@ -61,15 +74,16 @@ def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: 
     start, stop = first if start_tick is None else start_tick, last if stop_tick is None else stop_tick
     if not first <= start <= stop <= last:
         raise ReplayRange(f"cannot trim {session.name!r} to ticks {start} to {stop}", first, last)
-    graph = msgspec.structs.replace(session.graph, first_tick=start)
+    kept = Kept(session, nodes, topics)
+    graph = kept.graph(start)
     damage, messages = list(session.damage), 0
     with new_session(name, session.header, graph) as (folder, header):
-        for kind, node in _files(session):
+        for kind, node in kept.files():
             file = NewFile(folder, header, kind, node)
             if node:
                 file.begin_with(last_before(session.node_files(node), latched_topics(session.graph, node), start))
             for batch in session.batches(file_stem(node) if node else kind, damage, start, stop):
-                file.add(_rows_within(batch, start, stop))
+                file.add(kept.rows(_rows_within(batch, start, stop), kind))
             messages += file.rows if node else 0
             if kind == "events":
                 file.add_event(stop, "trim", {"session": session.name, "first": start, "last": stop})
@@ -77,6 +91,21 @@ def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: 
             file.close()
         keep_folders(session, folder)
     return _report(header, start, stop, messages, damage)
+
+
+def tick_at(session: Session, seconds: float, last: bool = False) -> int:
+    """The tick `seconds` of the graph's time after the first one that `session` holds.
+
+    Args:
+        session: which.
+        seconds: since then.
+        last: between two ticks, the one before; else the one after.
+    """
+    ticks = seconds * session.graph.tick_rate
+    near = round(ticks)
+    if abs(ticks - near) > 1e-6:  # 0.3 s at 100 Hz is tick 30, whatever a float makes of it
+        near = math.floor(ticks) if last else math.ceil(ticks)
+    return session.first_tick() + near
 
 
 def merge(a: Session, b: Session, name: str) -> EditReport:
@@ -159,14 +188,6 @@ def _report(header: Header, first: int, last: int, messages: int, damage: list[D
     )
 
 
-def _files(session: Session) -> list[tuple[str, str]]:
-    return [("scheduler", ""), *(("node", node) for node in _senders(session)), ("events", "")]
-
-
-def _senders(session: Session) -> list[str]:
-    return [node for node in session.senders if session.has_file(node)]
-
-
 def _rows_within(batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
     chosen = within(batch.column("tick").to_numpy(), first, last)
     return batch if chosen.all() else batch.filter(pa.array(chosen))
@@ -195,7 +216,7 @@ def _publishers(session: Session) -> set[str]:
 
 def _owners(a: Session, b: Session) -> dict[str, Session]:
     """Which session has the messages of each node."""
-    found = {node: session for session in (b, a) for node in _senders(session)}
+    found = {node: session for session in (b, a) for node in senders(session)}
     return found | dict.fromkeys(_publishers(b), b)
 
 

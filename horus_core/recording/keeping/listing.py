@@ -51,6 +51,35 @@ def list_sessions(names: Sequence[str] | None = None, count_messages: bool = Fal
     return Listing(str(recordings_folder()), found, unreadable)
 
 
+SORTS = ("name", "date", "duration", "ticks", "size")
+
+
+def selected(
+    listing: Listing, since_ns: int | None = None, larger: int | None = None, failed: bool = False, sort: str = "date"
+) -> Listing:
+    """The sessions of `listing` that are wanted, in the order that is.
+
+    Args:
+        listing: what there is.
+        since_ns: only those recorded at this time or later, in ns since 1970.
+        larger: only those of more bytes than that.
+        failed: only those that a failure or a kill ended, and what cannot be opened.
+        sort: one of `SORTS`; by date, the oldest first, by duration, ticks and size the largest first.
+    """
+    found = [
+        each
+        for each in listing.sessions
+        if (since_ns is None or each.created_ns >= since_ns)
+        and (larger is None or each.size > larger)
+        and (each.failed or not failed)
+    ]
+    if sort == "name":
+        found.sort(key=lambda each: each.name)
+    elif sort != "date":
+        found.sort(key=lambda each: getattr(each, sort), reverse=True)
+    return Listing(listing.folder, found, listing.unreadable)
+
+
 def deletable_size(name: str) -> int:
     """The bytes that deleting a session frees; it need not be readable.
 

@@ -137,7 +137,7 @@ class Count:
         for node in self._session.senders:
             from_start = not trimmed and self._session.begins
             for lane in lanes:
-                if lane.node == node:
+                if lane.node == node and lane.recorded:
                     self.lanes[node, lane.topic] = LaneCount(lane.topic, node, from_start)
             for block in read_messages(self._session, node, self.damage):
                 self._count_block(node, block, from_start)

@@ -106,6 +106,11 @@ class Session:
         stems = {file_stem(name) for name in known} | {"scheduler", "events"}
         return [*known, *(unquote(stem) for stem in sorted(self._files) if stem not in stems)]
 
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Node and topic of the lanes whose messages were left out on purpose."""
+        return [(lane.node, lane.topic) for lane in self.graph.lanes if not lane.recorded]
+
     def paths(self) -> list[Path]:
         """All Arrow files, scheduler first."""
         stems = sorted(self._files, key=lambda stem: (stem != "scheduler", stem == "events", stem))

@@ -28,6 +28,7 @@ class SessionOverview(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         state: "complete", "running" or "recovered".
+        failed: whether a failure or a kill ended the run.
         created: when, ISO 8601; `created_ns` in ns since 1970.
         duration: of the graph's time, in seconds.
         ticks: how many were released.
@@ -39,6 +40,7 @@ class SessionOverview(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     state: str
+    failed: bool
     created: str
     created_ns: int
     duration: float
@@ -60,6 +62,7 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
         messages: how many are there.
         lost: how many are missing, by the sequence numbers and by what other nodes could receive; holes tells where.
         holes: at most 100 per topic.
+        not_recorded: topics that were left out on purpose.
         events: how often what happened, all nodes together.
         incidents: crashes, restarts, gaps and the like; the first 1,000.
         damage: what could not be read.
@@ -84,6 +87,7 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     lost: int
     holes: list[Hole]
+    not_recorded: list[str]
     events: dict[str, int]
     incidents: list[Incident]
     damage: list[str]
@@ -118,6 +122,7 @@ def overview(session: Session, count_messages: bool = False) -> SessionOverview:
     return SessionOverview(
         name=session.name,
         state=session.state,
+        failed=has_failed(session),
         created=_iso(session.header.created_ns),
         created_ns=session.header.created_ns,
         duration=ticks / session.graph.tick_rate,
@@ -161,6 +166,7 @@ def summarize(session: Session) -> SessionSummary:
         messages=sum(lane.messages for lane in count.lanes.values()),
         lost=sum(lane.lost for lane in count.lanes.values()),
         holes=[hole for lane in count.lanes.values() for hole in lane.holes],
+        not_recorded=sorted({topic for _, topic in session.left_out}),
         events=dict(count.events),
         incidents=count.incidents,
         damage=[str(each) for each in count.damage],
@@ -179,3 +185,14 @@ def _iso(ns: int) -> str:
         return datetime.fromtimestamp(ns / 1e9, UTC).isoformat(timespec="seconds")
     except (OverflowError, ValueError, OSError):
         return ""
+
+
+def has_failed(session: Session) -> bool:
+    """Whether a failure or a kill ended the run: its end says so, or it has a beginning and no end."""
+    seen, reasons = set(), []
+    for batch in session.batches("events", []):
+        names = batch.column("event").to_pylist()
+        seen.update(names)
+        reasons += [batch.column("detail")[row].as_py() for row, name in enumerate(names) if name == "end"]
+    killed = session.state != "running" and not reasons and not seen.isdisjoint(("start", "repair"))
+    return session.state == "recovered" or killed or any('"failure"' in reason for reason in reasons)

@@ -88,10 +88,15 @@ class Recorder:
         count = len(graph.nodes)
         places: dict[int, int] = {}
         self._drains: list[tuple[int, int, Drain]] = []  # publisher, place among its topics, drain
+        self._left_out: list[Drain] = []  # of lanes that are not recorded
         for lane in graph.lanes:
             place = places[lane.node] = places.get(lane.node, -1) + 1
-            self._drains.append((lane.node, place, Drain(memory, control, layout, lane.index)))
-            if lane.latch:
+            drain = Drain(memory, control, layout, lane.index)
+            if self._options.records(lane.topic):
+                self._drains.append((lane.node, place, drain))
+            else:
+                self._left_out.append(drain)
+            if lane.latch and self._options.records(lane.topic):
                 self._latched.add((lane.node, place))
         self._traces = [Drain(memory, control, layout, len(graph.lanes) + each) for each in range(count)]
         self._event_drain = Drain(memory, control, layout, layout.events)
@@ -157,6 +162,8 @@ class Recorder:
             limits = [min([*limits, released])] * len(limits)
         fence()
         outside = FREE if final else min([released, *limits]) if whole_ticks else released
+        for drain in self._left_out:
+            drain.skip()
         within: dict[int, int] = {}
         for publisher, _, drain in self._drains:
             within[publisher] = min(within.get(publisher, FREE), drain.tick_within(PIECE_BYTES))

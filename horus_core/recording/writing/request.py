@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from horus_core.engine.runner import RunOptions
+from horus_core.engine.run_options import RunOptions
 from horus_core.graph.spec import Graph
 from horus_core.recording.format.header import (
     FORMAT,
@@ -100,7 +100,9 @@ class RecordingRequest:
                 epoch_ns=epoch_ns,
                 nodes=[_node_record(self.graph, each) for each in range(len(nodes))],
                 lanes=[
-                    LaneRecord(lane.topic, names[lane.node], _type_name(lane.kind), lane.latch)
+                    LaneRecord(
+                        lane.topic, names[lane.node], _type_name(lane.kind), lane.latch, self._records(lane.topic)
+                    )
                     for lane in self.graph.lanes
                 ],
             ),
@@ -132,6 +134,9 @@ class RecordingRequest:
         logs = self.session / "logs"
         logs.mkdir(exist_ok=True)
         return (logs / f"{file_stem(node)}.log").open("a", buffering=1, encoding="utf-8")
+
+    def _records(self, topic: str) -> bool:
+        return not self.targets or self.targets[0][1].records(topic)
 
     def _has_script(self) -> bool:
         return bool(self.script) and os.path.isfile(self.script)

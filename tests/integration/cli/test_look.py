@@ -138,6 +138,14 @@ def test_echo_says_what_an_array_is_and_json_has_all_of_it(graph: Graph) -> None
     assert msgspec.json.decode(line)["value"] == [[0] * 30] * 40
 
 
+def test_echo_shows_the_digits_that_a_person_reads_and_full_shows_all(graph: Graph) -> None:
+    graph.horus("topic", "pub", "goal", '{"x": 0.30000000000000004}')
+    line = ["topic", "echo", "goal", "--latest", "-n", "1"]
+    assert graph.horus(*line).out.split("  ")[2] == '{"x": 0.3}\n'
+    assert graph.horus(*line, "--full").out.split("  ")[2] == '{"x": 0.30000000000000004}\n'
+    assert graph.horus("topic", "echo", "image", "-n", "1", "--full").out.count("0, 0") > 100
+
+
 def test_echo_ends_after_its_duration(graph: Graph) -> None:
     assert graph.horus("topic", "echo", "goal", "--duration", "0.1").out == ""
 

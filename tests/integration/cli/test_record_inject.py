@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,28 @@ def test_another_script_differs_from_a_tick_on(main: Path, tmp_path: Path, recor
     assert Session(recordings / "bolder").header.script == str(tmp_path / "main.py")
     said = horus("record", "diff", "base", "bolder", code=1).out
     assert ["sensor.reading", "sensor", "200", "200", "equal"] in lines_of(said)
+
+
+def test_nodes_may_be_patterns(main: Path) -> None:
+    result = inject("--nodes", "sen*", "--json").json(InjectionResult)
+    assert (result.replayed, result.live, result.equal) == (["sensor"], ["controller"], True)
+    result = inject("--all-but", "c?ntroller", "--json").json(InjectionResult)
+    assert (result.replayed, result.live) == (["sensor"], ["controller"])
+    assert "no node 'x*'" in refused("record", "inject", "base", "--nodes", "x*")
+
+
+def test_inline_runs_the_live_nodes_in_the_same_process(main: Path, tmp_path: Path) -> None:
+    text = SCRIPT.replace(
+        '    node.send("ctrl.cmd"', '    import os; print("in", os.getpid())\n    node.send("ctrl.cmd"'
+    )
+    text = text.replace(
+        "import horus\n", "import horus\nimport os, sys\nprint('main', os.getpid(), file=sys.stderr)\n", 1
+    )
+    result = inject("--nodes", "sensor", "--script", script(tmp_path, text), "--inline")
+    (main_process,) = {line.split()[1] for line in result.err.splitlines() if line.startswith("main ")}
+    said = {line.split()[-1] for line in result.out.splitlines() if re.fullmatch(r"(\[controller\] )?in \d+", line)}
+    assert said == {main_process}
+    assert result.out.splitlines()[-1] == "the live nodes sent what was recorded"
 
 
 def test_all_but_names_what_runs_live(main: Path) -> None:

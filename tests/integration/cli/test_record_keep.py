@@ -56,6 +56,20 @@ def test_trim_makes_a_session_of_some_ticks(recordings: Path) -> None:
     assert "ticks 0 to 9" in refused("record", "trim", "monday", "other", "--start-tick", "10")
 
 
+def test_trim_takes_times_nodes_and_topics(recordings: Path, here: Here) -> None:
+    made = Recording({"left": ["camera/left", "state"], "right": ["camera/right"]})
+    made.add("left", "camera/left", range(10)).add("left", "state", range(10)).add("right", "camera/right", range(10))
+    made.write(recordings / "monday")
+    line = ["record", "trim", "monday"]
+    times = here.horus(*line, "a", "--start-time", "0.03", "--stop-time", "0.055", "--json").json(EditReport)
+    assert (times.first_tick, times.last_tick, times.messages) == (3, 5, 9)
+    assert here.horus(*line, "b", "--nodes", "l*", "--json").json(EditReport).messages == 20
+    assert here.horus(*line, "c", "--topics", "camera/*", "--json").json(EditReport).messages == 20
+    assert "not recorded: state" in " ".join(here.horus("record", "info", "c").out.split())
+    assert "not both" in here.refused(*line, "d", "--start-tick", "3", "--start-time", "0.03")
+    assert "did you mean 'left'" in here.refused(*line, "d", "--nodes", "lift")
+
+
 def test_merge_makes_a_session_of_the_nodes_of_two(recordings: Path) -> None:
     write(recordings / "a")
     write(recordings / "b", "driver", "speed", id="0c1d")

@@ -38,6 +38,27 @@ def test_the_oldest_session_comes_first(recordings: Path) -> None:
     ]
 
 
+def test_sessions_are_filtered_and_sorted(recordings: Path, here: Here) -> None:
+    old, new = 1_600_000_000, 1_700_000_000  # 2020-09-13, 2023-11-14
+    two_nodes(created_ns=old * 10**9, header={"host": "x" * 100_000}).write(recordings / "old_and_large")
+    two_nodes(created_ns=new * 10**9, events=[(9, "", "end", {"reason": "stop"})]).write(recordings / "new")
+    two_nodes(created_ns=(new + 1) * 10**9, events=[(9, "", "end", {"reason": "failure"})]).write(recordings / "failed")
+    two_nodes(created_ns=(new + 2) * 10**9, events=[(0, "", "start", {})]).write(recordings / "killed")
+
+    def names(*options: str) -> list[str]:
+        return [row[0] for row in lines_of(here.horus("record", "list", *options).out)[1:]]
+
+    assert names() == ["old_and_large", "new", "failed", "killed"]
+    assert names("--failed") == ["failed", "killed"]
+    assert names("--since", "2022-01-01") == ["new", "failed", "killed"]
+    assert names("--since", "1h") == []
+    assert names("--since", "20000d", "--sort", "name") == ["failed", "killed", "new", "old_and_large"]
+    assert names("--larger", "0.2") == ["old_and_large"]
+    assert names("--sort", "size")[0] == "old_and_large"
+    assert "complete, failed" in here.horus("record", "list").out
+    assert "no age" in here.refused("record", "list", "--since", "yesterday")
+
+
 def test_long_also_counts_messages_and_names_the_nodes(recordings: Path, here: Here) -> None:
     two_nodes().write(recordings / "a")
     _, row = lines_of(here.horus("record", "list", "--long").out, ["messages", "parts", "names of the nodes"])

@@ -124,4 +124,7 @@ def test_the_shell_completes_sessions_nodes_and_topics(recordings: Path) -> None
     assert completions("record", "inject", "monday", "--nodes", "sensor,d") == ["sensor,driver"]
     assert completions("record", "replay", "monday", "--topics", "s") == ["scan", "speed"]
     assert completions("record", "plot", "moon", "e") == ["else"]
+    assert completions("record", "trim", "monday", "new", "--topics", "scan,sp") == ["scan,speed"]
+    assert completions("record", "list", "--sort", "d") == ["date", "duration"]
+    assert completions("run", "--record", "monday", "--overwrite", "--exclude", "sp") == ["speed"]
     assert completions("record", "re") == ["replay", "repair", "rename"]

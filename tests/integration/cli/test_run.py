@@ -11,6 +11,7 @@ import pytest
 from horus_cli.running import RunSummary
 from horus_core.recording.reading.reader import Session
 from tests.horus_command import ENDLESS, PATIENCE, SMALL, horus, lines_of, refused, running, script, started
+from tests.recordings import rows_of
 
 GUARDED = SMALL.replace("scheduler.run(duration=0.3)", 'if __name__ == "__main__":\n    scheduler.run(duration=0.3)')
 NO_GRAPH = "print('hello')\n"
@@ -47,6 +48,42 @@ def test_a_run_is_recorded_under_its_name(tmp_path: Path, recordings: Path) -> N
     assert session.state == "complete"
     assert sorted(session.nodes) == ["driver", "sensor"]
     assert result.out.splitlines()[-1].startswith("recorded monday: 30 ticks, ")
+
+
+REAL_TIME = SMALL.replace(", deterministic=True", "")
+
+
+def test_lockstep_runs_any_script_in_virtual_time_as_fast_as_it_goes(tmp_path: Path, recordings: Path) -> None:
+    path = script(tmp_path, REAL_TIME)
+    for name in ("a", "b"):  # 100 s each at the script's rate: more than the test has
+        horus("run", "--record", name, "--lockstep", "--duration", "100", path)
+    session = Session(recordings / "a")
+    assert session.graph.deterministic
+    assert session.last_tick() == 9999
+    assert horus("record", "diff", "a", "b").out.splitlines()[-1] == "equal"
+    assert [row[0] for row in rows_of(session, "sensor")] == list(range(10_000))
+
+
+def test_lockstep_can_keep_the_graphs_rate(tmp_path: Path) -> None:
+    summary = horus("run", "--lockstep", "--pace", "--duration", "1", "--json", script(tmp_path, REAL_TIME)).json(
+        RunSummary
+    )
+    assert (summary.ticks, summary.deadline_misses) == (100, 0)
+    assert summary.seconds >= 0.98  # 99 periods between the first tick and the last
+    assert "--pace goes with --lockstep" in refused("run", "--pace", script(tmp_path, REAL_TIME))
+
+
+def test_a_run_records_the_topics_asked_for(tmp_path: Path, recordings: Path) -> None:
+    path = script(tmp_path, SMALL)
+    horus("run", "--record", "a", "--exclude", "sc*", path)
+    assert Session(recordings / "a").left_out == [("sensor", "scan"), ("external", "scan")]
+    assert rows_of(Session(recordings / "a"), "sensor") == []
+    assert len(rows_of(Session(recordings / "a"), "driver")) == 30
+    horus("run", "--record", "b", "--topics", "scan", path)
+    assert Session(recordings / "b").left_out == [("driver", "speed"), ("external", "speed")]
+    result = horus("run", "--record", "c", "--exclude", "spead", path, code=2)
+    assert "did you mean 'speed'" in result.err
+    assert not (recordings / "c").exists()
 
 
 def test_a_name_that_is_taken_is_refused_before_the_script_begins(tmp_path: Path, recordings: Path) -> None:

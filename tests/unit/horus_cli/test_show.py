@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import msgspec
 import numpy as np
@@ -43,6 +44,27 @@ def test_a_value_is_one_line(value: object, text: str) -> None:
     assert show.value(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1 + 0.2, "0.3"),
+        (np.float32(0.1), "0.1"),  # 0.10000000149011612 as a float of Python's
+        (math.pi / 2, "1.5708"),
+        (-math.pi * 1000, "-3141.593"),
+        (1_700_000_000.123456, "1700000000.123"),
+        (1.23456789e-7, "1.23457e-07"),
+        (5e-324, "5e-324"),
+        (1e300, "1e+300"),
+        (0.0, "0.0"),
+        (float("-inf"), "-Infinity"),
+        (2**62 + 1, "4611686018427387905"),
+        ({"pose": [1 / 3, {"x": 2 / 3}], "on": True}, '{"pose": [0.333333, {"x": 0.666667}], "on": true}'),
+    ],
+)
+def test_a_value_for_a_person_has_the_digits_that_are_read(value: object, text: str) -> None:
+    assert show.value(value, readable=True) == text
+
+
 def test_a_value_for_programs_is_whole() -> None:
     assert show.plain({"image": np.ones((2, 20)), "raw": bytes(40)}) == {
         "image": [[1.0] * 20] * 2,
@@ -51,19 +73,8 @@ def test_a_value_for_programs_is_whole() -> None:
 
 
 def test_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    show.table(("name",), [("\x1b[2Jgone\n",)])
     show.facts({"name": "a\rb"})
-    assert capsys.readouterr().out == "name\n\\x1b[2Jgone\\n\nname: a\\rb\n"
-
-
-def test_a_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
-    show.table(("name", ">count", "what"), [("a", 1, "x"), ("longer", 100, "")], title="All")
-    assert capsys.readouterr().out == "All\nname    count  what\na           1  x\nlonger    100\n"
-
-
-def test_a_table_may_be_empty(capsys: pytest.CaptureFixture[str]) -> None:
-    show.table(("name", ">count"), [])
-    assert capsys.readouterr().out == "name  count\n"
+    assert capsys.readouterr().out == "name: a\\rb\n"
 
 
 @pytest.mark.parametrize(

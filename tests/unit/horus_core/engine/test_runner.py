@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import horus
 from horus import Node, NodeFailed, Scheduler, UnknownTopic, UnsendableValue
 from horus_core.engine.commits import Commits
-from horus_core.engine.runner import NodeRunner, RunOptions
+from horus_core.engine.run_options import RunOptions
+from horus_core.engine.runner import NodeRunner
 from horus_core.graph.spec import build_graph
 from horus_core.memory.control import BUCKETS, H_EXTERNAL, Layout, create_control
 from horus_core.memory.lane import LaneWriter

@@ -124,6 +124,13 @@ def test_numbers_within_the_tolerance_are_equal(pair: Pair, tolerance: Any, equa
     assert found.equal is equal
 
 
+def test_nodes_and_topics_may_be_patterns(pair: Pair) -> None:
+    found = compare(pair.session([1]), pair.session([2]), nodes=["*"], topics=["*"])
+    assert [topic.equal for topic in found.topics] == [False]
+    with pytest.raises(InvalidValue, match=r"'nothing\*'"):
+        compare(pair.session([1]), pair.session([2]), topics=["nothing*"])
+
+
 def test_infinities_are_within_no_tolerance(pair: Pair) -> None:
     assert not pair.compared([{"x": math.inf}], [{"x": -math.inf}], tolerance=(1e300, 1.0)).equal
     assert pair.compared([{"x": math.inf}], [{"x": math.inf}], tolerance=(0.1, 0.1)).equal

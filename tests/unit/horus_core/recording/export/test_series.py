@@ -37,6 +37,17 @@ def test_a_topic_whose_values_are_numbers_needs_no_field(tmp_path: Path) -> None
     assert (found.name, found.values) == ("odom", [1.0, 2.5, 4.0])
 
 
+def test_topics_may_be_patterns(tmp_path: Path) -> None:
+    session = Recording({"sensor": ["wheel1", "wheel2", "wheels"]}, last_tick=0)
+    for topic in ("wheel1", "wheel2", "wheels"):
+        session.add("sensor", topic, [1.0])
+    found = drawing(session.write(tmp_path / "a"), ["wheel?"]).series
+    assert [each.name for each in found] == ["wheel1", "wheel2", "wheels"]
+    assert [each.name for each in drawing(Session(tmp_path / "a"), ["*2", "wheels"]).series] == ["wheel2", "wheels"]
+    with pytest.raises(InvalidValue, match=r"'x\*'"):
+        drawing(Session(tmp_path / "a"), ["x*"])
+
+
 def test_names_with_dots_are_told_apart_by_the_topics(tmp_path: Path) -> None:
     session = write(tmp_path / "a", [{"b": {"c": 1}}], topic="a.b")
     assert [each.name for each in drawing(session, ["a.b.b.c"]).series] == ["a.b.b.c"]

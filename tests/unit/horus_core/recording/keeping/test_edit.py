@@ -6,10 +6,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from horus_core.errors import InvalidValue, OutputFailed, RecordingExists, ReplayRange, SchedulerBusy, SessionsConflict
+from horus_core.errors import (
+    InvalidValue,
+    OutputFailed,
+    RecordingExists,
+    ReplayRange,
+    SchedulerBusy,
+    SessionsConflict,
+    UnknownNode,
+)
 from horus_core.recording.compare import compare
 from horus_core.recording.format.header import LaneRecord
-from horus_core.recording.keeping.edit import merge, rename, trim
+from horus_core.recording.keeping.edit import merge, rename, tick_at, trim
 from horus_core.recording.keeping.sessions import find_session, session_names
 from horus_core.recording.reading.file import RecordingFile
 from horus_core.recording.reading.reader import Session
@@ -64,6 +72,44 @@ def test_a_trimmed_session_holds_the_ticks_asked_for(session: Session) -> None:
 def test_without_bounds_all_is_kept(session: Session) -> None:
     trim(session, "copy")
     assert compare(session, find_session("copy")).equal
+
+
+def test_a_trimmed_session_holds_the_nodes_asked_for(session: Session) -> None:
+    trim(session, "small", 5, 12, nodes=["dri*"])
+    found = find_session("small")
+    assert list(found.nodes) == ["driver"]
+    assert rows_of(found, "driver") == [row for row in rows_of(session, "driver") if 5 <= row[0] <= 12]
+    assert not found.has_file("sensor")
+    summary = summarize(found)
+    assert (summary.messages, summary.lost, summary.not_recorded, summary.damage) == (8, 0, ["scan"], [])
+    assert [(node.name, node.ticks) for node in summary.nodes] == [("driver", 8)]
+    assert summary.events == {"miss": 1, "trim": 1, "end": 1}
+
+
+def test_topics_that_were_left_out_are_neither_lost_nor_a_difference(session: Session) -> None:
+    trim(session, "small", topics=["c?d"])
+    found = find_session("small")
+    assert rows_of(found, "sensor") == []
+    assert rows_of(found, "driver") == rows_of(session, "driver")
+    summary = summarize(found)
+    assert (summary.messages, summary.lost, summary.not_recorded) == (20, 0, ["scan"])
+    assert [node.ticks for node in summary.nodes] == [20, 20]
+    compared = compare(session, found)
+    assert (compared.equal, compared.not_compared) == (True, ["scan"])
+    assert [topic.topic for topic in compared.topics] == ["cmd"]
+
+
+def test_nodes_and_topics_that_are_not_there_are_refused(session: Session) -> None:
+    with pytest.raises(UnknownNode, match=r"no node 'drover'.*did you mean 'driver'"):
+        trim(session, "bug", nodes=["drover"])
+    with pytest.raises(InvalidValue, match="'x\\*'"):
+        trim(session, "bug", topics=["x*"])
+    assert session_names() == ["monday"]
+
+
+def test_times_are_of_the_graph(session: Session) -> None:
+    assert [tick_at(session, seconds) for seconds in (0, 0.07, 0.071, 0.3, 0.1 + 0.2)] == [0, 7, 8, 30, 30]
+    assert [tick_at(session, seconds, last=True) for seconds in (0, 0.07, 0.079, 0.1 + 0.2)] == [0, 7, 7, 30]
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 5), (5, 20), (7, 6), (30, 40)])

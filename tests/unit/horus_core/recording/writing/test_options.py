@@ -22,3 +22,23 @@ def test_the_reserve_is_a_gigabyte_or_a_twentieth_or_what_is_said() -> None:
     assert Recording().reserve(10_000_000) == 500_000
     assert Recording(reserve_mb=2).reserve(10_000_000) == 2_000_000
     assert Recording(reserve_mb=0).reserve(10_000_000) == 0
+
+
+def test_topics_are_recorded_that_are_wanted_and_not_excluded() -> None:
+    how = Recording(record_topics=["camera/*", "odom"], record_exclude=["*/raw"])
+    topics = ["camera/left", "camera/raw", "odom", "scan"]
+    assert [how.records(topic) for topic in topics] == [True, False, True, False]
+    assert all(Recording().records(topic) for topic in topics)
+    assert [Recording(record_exclude=["odom"]).records(topic) for topic in topics] == [True, True, False, True]
+
+
+@pytest.mark.parametrize("wrong", ["camera", [1], [""]])
+def test_text_alone_is_no_list_of_topics(wrong: Any) -> None:
+    with pytest.raises(InvalidValue, match="record_exclude"):
+        Recording(record_exclude=wrong)
+
+
+def test_a_misspelt_topic_is_refused_and_a_pattern_may_fit_nothing() -> None:
+    Recording(record_exclude=["lidar*"], record_topics=["odom"]).check(["odom"])
+    with pytest.raises(InvalidValue, match=r"record_exclude is 'odon'.*did you mean 'odom'"):
+        Recording(record_exclude=["odon"]).check(["odom"])
