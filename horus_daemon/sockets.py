@@ -13,6 +13,7 @@ import time
 
 import zmq
 
+from horus_core.processes.own_files import open_own
 from horus_daemon.client_to_daemon import REQUEST_MOST
 from horus_daemon.errors import DaemonRuns
 from horus_daemon.events import GREETING
@@ -43,7 +44,7 @@ class Lock:
         deadline = time.monotonic() + seconds
         for path in places.locks:
             # Close-on-exec: no graph inherits it.
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
             self._descriptors.append(descriptor)
             while not _locked(descriptor):
                 if time.monotonic() >= deadline:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from horus_core.errors import UnsafeFolder
 from horus_core.inspection.running_graphs import runtime_folder
 from horus_core.memory.hotpath import NATIVE, WHY_NOT
 from horus_core.processes.control_group import group_file, processor_quota
@@ -233,7 +234,7 @@ def _folder(name: str, folder: Path) -> Finding:
 def _runtime() -> Finding:
     try:
         return Finding(name="runtime folder", value=str(runtime_folder()))
-    except OSError as problem:
+    except UnsafeFolder as problem:
         return Finding(
             name="runtime folder", value=str(problem), grade="broken", advice="set XDG_RUNTIME_DIR to a folder of yours"
         )

@@ -15,6 +15,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "InvalidValue": ("node 'a': rate", "-1", "a number above 0 Hz"),
     "DuplicateNode": ("sensor",),
     "TopicConflict": ("cmd", "Twist", "CmdVel"),
+    "MachineError": ("the machine has no more of it",),
+    "UnsafeFolder": ("/tmp/horus-1000", "it belongs to user 0, not 1000", "set XDG_RUNTIME_DIR"),
     "UnknownTopic": ("sensor", "send", "sensor.raeding", ("sensor.reading", "sensor.status")),
     "UnsendableValue": ("sensor", "sensor.reading", "Lock", "a _thread.lock is not data"),
     "UndecodableMessage": ("sensor.reading", "unknown encoding 9"),
