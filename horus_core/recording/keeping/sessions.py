@@ -21,6 +21,7 @@ from horus_core.errors import (
     SchedulerBusy,
     closest,
 )
+from horus_core.processes.own_files import make_folder, make_folder_in
 from horus_core.recording.format.names import FILE_NAME, is_being_written
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ def new_session_folder(name: str, overwrite: bool = False) -> Path:
     if overwrite and folder.is_dir():
         delete_session(folder.name)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
     except OSError as problem:
         raise OutputFailed(str(folder.parent), problem.strerror or str(problem)) from None
     try:
-        folder.mkdir()
+        make_folder_in(folder)
     except FileExistsError:
         raise RecordingExists(folder.name) from None
     except OSError as problem:

@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import platform
 import secrets
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 
 from horus_core.engine.runner import RunOptions
 from horus_core.graph.spec import Graph
+from horus_core.processes.own_files import copy_own, make_folder_in, opener
 from horus_core.recording.format.header import FORMAT, GraphRecord, Header, LaneRecord, NodeRecord, TopicRecord
 from horus_core.recording.format.names import file_stem
 from horus_core.recording.writing.options import Recording
@@ -108,14 +108,14 @@ class RecordingRequest:
         """Copies the script into the session's ``source`` folder."""
         if self._has_script():
             source = self.folder / "source"
-            source.mkdir(exist_ok=True)
-            shutil.copyfile(self.script, source / Path(self.script).name)
+            make_folder_in(source, exist_ok=True)
+            copy_own(self.script, source / Path(self.script).name)
 
     def open_log(self, node: str) -> Any:
         """The log file of a node, line-buffered."""
         logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
-        return (logs / f"{file_stem(node)}.log").open("a", buffering=1, encoding="utf-8")
+        make_folder_in(logs, exist_ok=True)
+        return open(logs / f"{file_stem(node)}.log", "a", buffering=1, encoding="utf-8", opener=opener)
 
     def _has_script(self) -> bool:
         return bool(self.script) and os.path.isfile(self.script)
