@@ -35,6 +35,7 @@ from horus_core.graph.schedule import tick_count
 from horus_core.graph.spec import Graph, NodeSpec, build_graph, positive_number
 from horus_core.inspection.counters import graph_counters, no_counters, node_counters
 from horus_core.memory.control import H_RELEASED, H_SAFE_MODE, H_SLIPS, H_STOP_ASKED
+from horus_core.processes.own_files import make_folder
 from horus_core.processes.shipping import dump_callbacks
 from horus_core.processes.topology import Topology
 from horus_core.recording.keeping import sessions
@@ -573,7 +574,7 @@ class Scheduler:
         base = self._name if self._name != "horus" else Path(_script()).stem or "horus"
         if isinstance(wanted, Path):
             folder = wanted
-            folder.mkdir(parents=True)
+            make_folder(folder, exist_ok=False)
         else:
             name = wanted if isinstance(wanted, str) else sessions.free_session_name(base)
             folder = sessions.new_session_folder(name, self._overwrite or self._how.overwrite)
