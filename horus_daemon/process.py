@@ -25,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from horus_core.processes.child import exit_reason
+from horus_core.processes.family import is_tracker
 from horus_core.processes.own_files import open_own
 from horus_daemon.client_to_daemon import GraphSpec
 from horus_daemon.daemon_to_client import Ended
@@ -277,7 +278,12 @@ def end_orphans(pid: int) -> list[int]:
         with contextlib.suppress(OSError, IndexError):  # it has just ended
             fields = (entry / "stat").read_bytes().rsplit(b") ", 1)[1].split()
             recorder = (entry / "cmdline").read_bytes().startswith(b"horus:recorder")
-            if int(fields[3]) == pid and fields[0] not in (b"Z", b"X") and not recorder:
+            if (
+                int(fields[3]) == pid
+                and fields[0] not in (b"Z", b"X")
+                and not recorder
+                and not is_tracker(int(entry.name))
+            ):
                 os.kill(int(entry.name), signal.SIGKILL)
                 found.append(int(entry.name))
     return found

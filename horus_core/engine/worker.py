@@ -47,6 +47,7 @@ from horus_core.memory.control import (
 )
 from horus_core.memory.hotpath import FAILED, MISSED, NATIVE, ORPHAN, RAISED, READY, SAFE, STALE, Turn
 from horus_core.memory.shared import SharedMemory
+from horus_core.processes.offspring import as_in_a_script, end_offspring
 from horus_core.processes.process import Reporter, enter_child, pin, precise_timers
 from horus_core.processes.shipping import load
 
@@ -88,6 +89,7 @@ def main() -> None:
     data, report, parent = enter_child(die_with_parent=True)
     boot: Boot = pickle.loads(data)
     sys.path[:] = boot.path
+    as_in_a_script()
     sys.argv[:] = boot.argv
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
@@ -107,6 +109,7 @@ def main() -> None:
 
 
 def _leave(code: int) -> None:
+    end_offspring()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
