@@ -14,7 +14,7 @@ import msgspec
 from horus_core.processes.family import end_family
 from horus_core.processes.process import write_all
 
-_ROOT = str(Path(__file__).resolve().parent.parent)
+_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class Child:

@@ -146,7 +146,7 @@ def record_graph(name: str) -> None:
 def _round(folder: Path, victim: str, chance: random.Random) -> Round:
     name = f"prove-{os.getpid()}-{chance.randrange(1 << 30)}"
     environment = {**os.environ, "HORUS_RECORDINGS": str(folder)}
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     code = f"import sys; sys.path.append({root!r}); from horus_core.trials.prove import record_graph; record_graph({name!r})"
     process = subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
