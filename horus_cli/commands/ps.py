@@ -56,7 +56,7 @@ def _row(graph: GraphInfo) -> tuple[object, ...]:
 
 
 def _print_graph(graph: GraphInfo) -> None:
-    click.echo()
+    show.say()
     show.facts(
         [
             ("graph", graph.name),
@@ -67,7 +67,7 @@ def _print_graph(graph: GraphInfo) -> None:
         ]
     )
     if graph.nodes:
-        click.echo()
+        show.say()
         show.table(
             ("node", "state", ">pid", ">ticks", ">misses", ">errors", ">restarts", "last event"),
             [
@@ -76,7 +76,7 @@ def _print_graph(graph: GraphInfo) -> None:
             ],
         )
     if graph.recent:
-        click.echo()
+        show.say()
         show.table(
             ("when", ">tick", "node", "event", "detail"),
             [

@@ -68,9 +68,9 @@ def command(graph: str | None, once: bool, interval: float, as_json: bool) -> No
             show.as_json_line(view)
     elif once or not show.at_terminal():
         view = next(_views(observer, interval))
-        click.echo(_head(view))
+        show.say(_head(view))
         show.table(_NODES, _node_rows(view))
-        click.echo()
+        show.say()
         show.table(_TOPICS, _topic_rows(view))
     else:
         _watch(observer, interval)
@@ -95,7 +95,7 @@ def _watch(observer: Observer, interval: float) -> None:
         while observer.alive and not _asked_to_end(keys, interval):
             live.update(_picture(observer.look()), refresh=True)
     if not observer.alive:
-        click.echo(f"graph {observer.graph.name} has ended")
+        show.say(f"graph {observer.graph.name} has ended")
 
 
 def _asked_to_end(keys: int | None, seconds: float) -> bool:

@@ -39,7 +39,7 @@ def command(max_age_days: float | None, max_size: float | None, dry_run: bool, y
         if not as_json and not yes:
             _show(report)
         if not confirmed(f"Delete {count(len(report.deleted), 'session')} ({show.size(report.freed)})?", yes):
-            click.echo("nothing deleted", err=as_json)
+            show.say("nothing deleted", err=as_json)
             return 0
         report = clean(max_age_days, most)
     if as_json:
@@ -63,7 +63,7 @@ def _show(report: CleanReport) -> None:
     if rows and report.dry_run:
         show.table(["session", ">age", ">size", "why"], rows)
     if report.running and report.dry_run:
-        click.echo(f"being recorded, not touched: {', '.join(show.one_line(name) for name in report.running)}")
+        show.say(f"being recorded, not touched: {', '.join(show.one_line(name) for name in report.running)}")
 
 
 def _show_result(report: CleanReport) -> None:
@@ -72,6 +72,6 @@ def _show_result(report: CleanReport) -> None:
     verb = "would delete" if report.dry_run else "deleted"
     kept = f"{count(report.kept, 'session')} ({show.size(report.kept_size)}) kept"
     if report.deleted:
-        click.echo(f"{verb} {count(len(report.deleted), 'session')} ({show.size(report.freed)}); {kept}")
+        show.say(f"{verb} {count(len(report.deleted), 'session')} ({show.size(report.freed)}); {kept}")
     else:
-        click.echo(f"nothing to delete; {kept}")
+        show.say(f"nothing to delete; {kept}")

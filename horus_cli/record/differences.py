@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from horus_cli import show
 
 if TYPE_CHECKING:
@@ -31,11 +29,11 @@ def show_topics(found: Comparison, a: str, b: str) -> None:
         for field in topic.fields
     ]
     if fields:
-        click.echo()
+        show.say()
         show.table(["topic", "field", ">first tick", a, b, ">ticks", "largest difference"], fields)
     for topic in found.topics:
         if topic.more_fields:
-            click.echo(f"{topic.topic}: {topic.more_fields} further fields differ (--limit shows more)")
+            show.say(f"{topic.topic}: {topic.more_fields} further fields differ (--limit shows more)")
 
 
 def verdict(topic: TopicComparison, a: str, b: str) -> str:
@@ -58,13 +56,13 @@ def show_ticks(found: Comparison, a: str, b: str) -> None:
     """Nodes and ticks that only one side has."""
     for name, nodes in ((a, found.nodes_only_a), (b, found.nodes_only_b)):
         if nodes:
-            click.echo(f"only in {name}: {', '.join(f'node {show.one_line(node)}' for node in nodes)}")
+            show.say(f"only in {name}: {', '.join(f'node {show.one_line(node)}' for node in nodes)}")
     for each in found.ticks:
         alone = [
             f"{count(ticks, 'tick')} only in {name}" for ticks, name in ((each.only_a, a), (each.only_b, b)) if ticks
         ]
         if alone:
-            click.echo(
+            show.say(
                 f"node {show.one_line(each.node)} ran in {' and '.join(alone)}, the first of them {each.first_tick}"
             )
 
@@ -81,7 +79,7 @@ def show_timing(found: Comparison, a: str, b: str) -> None:
     for setting in found.settings:
         where = f"node {show.one_line(setting.node)}" if setting.node else "graph"
         values = f"{show.value(_plain(setting.a))} / {show.value(_plain(setting.b))}"
-        click.echo(f"{where}: {setting.setting} is {values}")
+        show.say(f"{where}: {setting.setting} is {values}")
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ def command(long: bool, as_json: bool) -> None:
         show.as_json(found)
         return
     if not found.sessions and not found.unreadable:
-        click.echo(f"no sessions in {found.folder}; record one with horus run --record NAME SCRIPT")
+        show.say(f"no sessions in {found.folder}; record one with horus run --record NAME SCRIPT")
         return
     columns = ["session", "recorded", ">duration", ">ticks", ">nodes", ">size", "state"]
     rows: list[tuple[object, ...]] = [

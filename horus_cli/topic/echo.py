@@ -34,7 +34,7 @@ def command(
             if as_json:
                 show.as_json_line(replace(message, value=show.plain(message.value)))
             else:
-                click.echo(f"{message.tick}  {message.node}  {show.value(message.value)}")
+                show.say(f"{message.tick}  {message.node}  {show.value(message.value)}")
             left = None if left is None else left - 1
         if left == 0:
             break
