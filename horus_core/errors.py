@@ -137,6 +137,15 @@ class SharedMemoryFull(MachineError, MemoryError):
     )
 
 
+class TooFewFiles(MachineError, RuntimeError):
+    """The machine's: a graph needs more open files than a process may have. Args: how many it needs, the limit."""
+
+    words = (
+        "the graph needs {0} open files in one process, and the limit is {1}; raise it with ulimit -n {0} "
+        "(LimitNOFILE={0} in a systemd unit, docker run --ulimit nofile={0})"
+    )
+
+
 class UnsafeFolder(MachineError, RuntimeError):
     """The machine's: a folder that others could tamper with, or that cannot be used. Args: it, what is wrong, remedy."""
 
@@ -217,7 +226,7 @@ class SessionsConflict(RecordingError, ValueError):
     words = "cannot merge {0!r} and {1!r}: {2}"
 
 
-class OutputFailed(RecordingError, OSError):
+class OutputFailed(MachineError, RecordingError, OSError):
     """The caller's or the machine's: a file cannot be written. Args: path, why."""
 
     words = "cannot write {0}: {1}"

@@ -17,6 +17,7 @@ from typing import IO
 
 from horus_core.errors import UnknownNode
 from horus_core.memory.shared import graphs_in_memory
+from horus_core.processes.home import has_no_home, user_folder
 from horus_core.processes.own_files import make_folder, opener
 from horus_core.recording.format.names import file_stem
 from horus_core.recording.keeping.sessions import recordings_folder, session_names
@@ -28,8 +29,7 @@ _POLL_SECONDS = 0.1
 
 def logs_folder() -> Path:
     """Where graphs that are not recorded log: ``$XDG_STATE_HOME/horus/logs``, else under ``~/.local/state``."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "horus" / "logs"
+    return user_folder("XDG_STATE_HOME", ".local/state") / "logs"
 
 
 class NodeLog:
@@ -72,6 +72,8 @@ class GraphLogs:
     def open(self, node: str) -> NodeLog | None:
         """The log of `node`; None if the folder cannot be written: a robot runs without logs, too."""
         try:
+            if has_no_home(self.folder):
+                return None
             if not self.folder.is_dir():
                 make_folder(self.folder)
                 _forget_old(self.folder.parent)

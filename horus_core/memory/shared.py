@@ -113,10 +113,7 @@ class SharedMemory:
             return _mapped(descriptor, size)
         except OSError as problem:
             path.unlink()
-            if problem.errno in (errno.ENOSPC, errno.ENOMEM):
-                room = os.statvfs(SHM)
-                raise SharedMemoryFull(f"segment {what!r}", size, room.f_bavail * room.f_frsize) from None
-            raise
+            raise (_full(problem, f"segment {what!r}", size) or problem) from None
         finally:
             os.close(descriptor)
 
@@ -140,11 +137,22 @@ class SharedMemory:
     def semaphore(self, what: str, create: bool = False) -> posix_ipc.Semaphore:
         """The semaphore called `what`; `create` makes it, with value 0."""
         name = f"/horus-{self.graph}-{what}"
-        return posix_ipc.Semaphore(name, posix_ipc.O_CREX if create else 0, mode=0o600, initial_value=0)
+        try:
+            return posix_ipc.Semaphore(name, posix_ipc.O_CREX if create else 0, mode=0o600, initial_value=0)
+        except OSError as problem:
+            raise (_full(problem, f"semaphore {what!r}", os.sysconf("SC_PAGESIZE")) or problem) from None
 
     def remove_all(self) -> None:
         """Removes every segment and semaphore of the graph, `ctl` last."""
         remove_graph(self.graph)
+
+
+def _full(problem: OSError, what: str, size: int) -> SharedMemoryFull | None:
+    """The error to raise instead if /dev/shm has no room for `what`."""
+    if problem.errno not in (errno.ENOSPC, errno.ENOMEM):
+        return None
+    room = os.statvfs(SHM)
+    return SharedMemoryFull(what, size, room.f_bavail * room.f_frsize)
 
 
 def _mapped(descriptor: int, size: int, read_only: bool = False) -> memoryview:

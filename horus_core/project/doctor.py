@@ -15,6 +15,7 @@ from horus_core.errors import UnsafeFolder
 from horus_core.inspection.running_graphs import runtime_folder
 from horus_core.memory.hotpath import NATIVE, WHY_NOT
 from horus_core.processes.control_group import group_file, processor_quota
+from horus_core.processes.home import has_no_home
 from horus_core.processes.machine import capabilities
 from horus_core.recording.keeping.sessions import recordings_folder
 
@@ -213,7 +214,14 @@ def _kernel(preempt_rt: bool) -> Finding:
 
 
 def _folder(name: str, folder: Path) -> Finding:
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if has_no_home(folder):
+        return Finding(
+            name=name,
+            value="no home folder",
+            grade="limited",
+            advice="to record, set HORUS_RECORDINGS to a folder of yours",
+        )
+    there = next(each for each in (folder, *folder.absolute().parents) if os.path.exists(each))
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding(
             name=name,

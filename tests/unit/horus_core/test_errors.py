@@ -16,6 +16,7 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "DuplicateNode": ("sensor",),
     "TopicConflict": ("cmd", "Twist", "CmdVel"),
     "MachineError": ("the machine has no more of it",),
+    "TooFewFiles": (40, 16),
     "UnsafeFolder": ("/tmp/horus-1000", "it belongs to user 0, not 1000", "set XDG_RUNTIME_DIR"),
     "UnknownTopic": ("sensor", "send", "sensor.raeding", ("sensor.reading", "sensor.status")),
     "UnsendableValue": ("sensor", "sensor.reading", "Lock", "a _thread.lock is not data"),
