@@ -30,6 +30,7 @@ from horus_core.engine.worker import Boot
 from horus_core.errors import NodeFailed, StartFailed
 from horus_core.execution.eventlog import EventLog
 from horus_core.execution.logs import GraphLogs
+from horus_core.execution.needs import mind_needs
 from horus_core.graph.restart import ordinal
 from horus_core.graph.spec import Graph
 from horus_core.inspection.running_graphs import RunningGraph, RunningLane, RunningNode, announce, withdraw
@@ -199,6 +200,7 @@ class Supervisor:
             self._tell(f"the flight recorder of a graph that was killed is saved as session {saved.name!r}")
         self.memory = SharedMemory.new()
         self.layout = Layout.of(graph)
+        mind_needs(graph, self.layout, plan.options.lockstep, plan.recording is not None)
         try:
             self.control = create_control(self.memory, self.layout, plan.options.first_tick, plan.recording is not None)
             self._make()
