@@ -24,6 +24,7 @@ class Launch:
     """Settings for the first scheduler that runs in this process; None leaves the script's own.
 
     Attributes:
+        name: the graph's, '' for the script's own.
         record: session name to record under, or the folder to record into, wherever it is.
         overwrite: replace a session of that name.
         duration: seconds.
@@ -36,6 +37,7 @@ class Launch:
         ended: called with the scheduler once its run has ended, however it ended.
     """
 
+    name: str = ""
     record: str | Path | None = None
     overwrite: bool = False
     duration: float | None = None

@@ -431,6 +431,7 @@ class Scheduler:
         launch = launching.take()
         if launch is None:
             return None
+        self._name = launch.name or self._name
         if launch.record is not None:
             self._launched_recording, self._overwrite = launch.record, launch.overwrite
         if launch.tick_rate is not None:
