@@ -27,6 +27,7 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 from horus_core.processes.shipping import dump, load
+from horus_core.processes.signals import handle
 
 JOIN_SECONDS = (
     2.0  # for processes that are not daemonic; a script would wait for ever, and the node could not start again
@@ -37,7 +38,7 @@ _REDUCTION = "multiprocessing.reduction"
 
 def ignore_interrupts() -> None:
     """Ctrl-C is the supervisor's, it stops us in order. By a handler: what a child would inherit is SIG_IGN."""
-    signal.signal(signal.SIGINT, _ignore)
+    handle(signal.SIGINT, _ignore)
 
 
 def _ignore(*_: Any) -> None:
@@ -51,8 +52,6 @@ def as_in_a_script() -> None:
 
 
 def _be_a_script() -> None:
-    if signal.getsignal(signal.SIGINT) is _ignore:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.unfreeze()
     gc.enable()
 
