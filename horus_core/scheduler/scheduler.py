@@ -37,6 +37,7 @@ from horus_core.inspection.counters import graph_counters, no_counters, node_cou
 from horus_core.memory.control import H_RELEASED, H_SAFE_MODE, H_SLIPS, H_STOP_ASKED
 from horus_core.processes.own_files import make_folder
 from horus_core.processes.shipping import dump_callbacks
+from horus_core.processes.signals import handling
 from horus_core.processes.topology import Topology
 from horus_core.recording.keeping import sessions
 from horus_core.recording.writing.options import Recording
@@ -487,15 +488,10 @@ class Scheduler:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {}
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                before[number] = signal.signal(number, self._on_signal)
-        try:
+        ours = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        free = [each for each in ours if signal.getsignal(each) in (signal.SIG_DFL, signal.default_int_handler)]
+        with handling(dict.fromkeys(free, self._on_signal)):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._signal and number == signal.SIGINT:  # the others often come twice: to the process and to its group

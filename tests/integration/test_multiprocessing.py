@@ -78,6 +78,15 @@ def forked(node):
         os._exit(0 if good else 1)
     print("TOLD", os.waitpid(pid, 0)[1])
 
+def forked_signals(node):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        ours = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+        os.write(write, repr(ours == [signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]).encode())
+        os._exit(0)
+    os.wait()
+    print("TOLD", os.read(read, 100).decode())
+
 def lingering(node):
     node.state["child"] = mp.get_context("fork").Process(target=time.sleep, args=(100,), daemon=True)
     node.state["child"].start()
@@ -104,6 +113,7 @@ SAID = {
     "subclass": "7",
     "popen": "True True True True set()",
     "forked": "0",
+    "forked_signals": "True",
 }
 
 
