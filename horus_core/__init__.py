@@ -11,3 +11,7 @@ From the ground up, each layer importing only those before it:
 ``recording`` ``replay``                    files, what writes and reads them, and what feeds them back
 ``scheduler`` ``topic``                     the API
 """
+
+from horus_core.processes.standard_streams import open_standard_streams as _open_standard_streams
+
+_open_standard_streams()

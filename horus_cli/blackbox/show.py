@@ -25,10 +25,10 @@ def command(session: str, anomalies: bool, as_json: bool) -> None:
         show.as_json([{**event, "time": event["time"].isoformat()} for event in events])
         return
     span = f"ticks {found.graph.first_tick} to {found.last_tick()}"
-    click.echo(
+    show.say(
         f"{show.one_line(found.name)}: {found.state}, {span}, {len(events)} {'anomalies' if anomalies else 'events'}"
     )
     for event in events:
         where = f" {event['node']}" if event["node"] else ""
         detail = "" if event["detail"] == "{}" else f"  {event['detail']}"
-        click.echo(show.one_line(f"tick {event['tick']:>8}{where}: {event['event']}{detail}"))
+        show.say(show.one_line(f"tick {event['tick']:>8}{where}: {event['event']}{detail}"))

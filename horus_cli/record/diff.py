@@ -77,13 +77,13 @@ def command(
     differences.show_damage(found)
     differences.show_ticks(found, *names)
     differences.show_topics(found, *names)
-    click.echo()
+    show.say()
     differences.show_timing(found, *names)
-    click.echo()
+    show.say()
     if found.equal:
-        click.echo("equal")
+        show.say("equal")
     elif found.first_tick is None:
-        click.echo("different")
+        show.say("different")
     else:
-        click.echo(f"different from tick {found.first_tick} on")
+        show.say(f"different from tick {found.first_tick} on")
     return 0 if found.equal else 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from horus_cli import show
 from horus_cli.tables import Column, table
 
@@ -33,14 +31,14 @@ def show_topics(found: Comparison, a: str, b: str) -> None:
         for field in topic.fields
     ]
     if fields:
-        click.echo()
+        show.say()
         columns = [Column("topic", 10), Column("field", 9), Column(">first tick", 8)]
         columns += [Column(a, 7, folds=True), Column(b, 6, folds=True), Column(">ticks", 4)]
         table([*columns, Column("largest difference", 5, folds=True)], fields)
     show_not_compared(found)
     for topic in found.topics:
         if topic.more_fields:
-            click.echo(f"{topic.topic}: {topic.more_fields} further fields differ (--limit shows more)")
+            show.say(f"{topic.topic}: {topic.more_fields} further fields differ (--limit shows more)")
 
 
 def verdict(topic: TopicComparison, a: str, b: str) -> str:
@@ -63,13 +61,13 @@ def show_ticks(found: Comparison, a: str, b: str) -> None:
     """Nodes and ticks that only one side has."""
     for name, nodes in ((a, found.nodes_only_a), (b, found.nodes_only_b)):
         if nodes:
-            click.echo(f"only in {name}: {', '.join(f'node {show.one_line(node)}' for node in nodes)}")
+            show.say(f"only in {name}: {', '.join(f'node {show.one_line(node)}' for node in nodes)}")
     for each in found.ticks:
         alone = [
             f"{count(ticks, 'tick')} only in {name}" for ticks, name in ((each.only_a, a), (each.only_b, b)) if ticks
         ]
         if alone:
-            click.echo(
+            show.say(
                 f"node {show.one_line(each.node)} ran in {' and '.join(alone)}, the first of them {each.first_tick}"
             )
 
@@ -77,7 +75,7 @@ def show_ticks(found: Comparison, a: str, b: str) -> None:
 def show_not_compared(found: Comparison) -> None:
     """Topics that one of the two was told not to record."""
     if found.not_compared:
-        click.echo(f"not recorded, so not compared: {', '.join(map(show.one_line, found.not_compared))}")
+        show.say(f"not recorded, so not compared: {', '.join(map(show.one_line, found.not_compared))}")
 
 
 def show_timing(found: Comparison, a: str, b: str) -> None:
@@ -93,7 +91,7 @@ def show_timing(found: Comparison, a: str, b: str) -> None:
     for setting in found.settings:
         where = f"node {show.one_line(setting.node)}" if setting.node else "graph"
         values = f"{show.value(_plain(setting.a))} / {show.value(_plain(setting.b))}"
-        click.echo(f"{where}: {setting.setting} is {values}")
+        show.say(f"{where}: {setting.setting} is {values}")
 
 
 def _plain(value: Any) -> Any:

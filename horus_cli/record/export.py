@@ -59,6 +59,6 @@ def command(
         show.as_json(report)
         return
     for file in report.files:
-        click.echo(
+        show.say(
             f"wrote {show.one_line(file.path)}: {file.rows:,} rows, {len(file.columns)} columns, {show.size(file.size)}"
         )

@@ -36,9 +36,9 @@ def command(session: str, as_json: bool) -> None:
         show.as_json(found)
         return
     _show_run(found)
-    click.echo()
+    show.say()
     _show_nodes(found)
-    click.echo()
+    show.say()
     _show_topics(found)
     _show_lines("Incidents", [_incident(found, place) for place in range(len(found.incidents))])
     _show_lines(
@@ -131,11 +131,12 @@ def _show_topics(found: SessionSummary) -> None:
 def _show_lines(title: str, lines: list[str]) -> None:
     if not lines:
         return
-    click.echo(f"\n{title}")
+    show.say()
+    show.say(title)
     for line in lines[:_MOST_LINES]:
-        click.echo(f"  {show.one_line(line)}")
+        show.say(f"  {show.one_line(line)}")
     if len(lines) > _MOST_LINES:
-        click.echo(f"  and {len(lines) - _MOST_LINES:,} more (--json lists them)")
+        show.say(f"  and {len(lines) - _MOST_LINES:,} more (--json lists them)")
 
 
 def _incident(found: SessionSummary, place: int) -> str:

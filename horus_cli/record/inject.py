@@ -118,15 +118,13 @@ def _show(result: InjectionResult) -> None:
             **({"recorded as": result.recorded_as} if result.recorded_as else {}),
         }
     )
-    click.echo()
+    show.say()
     found = result.comparison
     if found is None:
-        click.echo("nothing to compare: no live node was recorded")
+        show.say("nothing to compare: no live node was recorded")
         return
     differences.show_damage(found)
     differences.show_ticks(found, "recorded", "live")
     differences.show_topics(found, "recorded", "live")
-    click.echo()
-    click.echo(
-        "the live nodes sent what was recorded" if result.equal else f"different from tick {found.first_tick} on"
-    )
+    show.say()
+    show.say("the live nodes sent what was recorded" if result.equal else f"different from tick {found.first_tick} on")

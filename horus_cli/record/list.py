@@ -67,10 +67,10 @@ def command(long: bool, since: int | None, larger: float | None, failed: bool, s
         show.as_json(found)
         return
     if not everything.sessions and not found.unreadable:
-        click.echo(f"no sessions in {found.folder}; record one with horus run --record NAME SCRIPT")
+        show.say(f"no sessions in {found.folder}; record one with horus run --record NAME SCRIPT")
         return
     if everything.sessions and not found.sessions:
-        click.echo(f"none of {len(everything.sessions)} sessions")
+        show.say(f"none of {len(everything.sessions)} sessions")
     columns = [
         Column("session", 10),
         Column("recorded", 7),

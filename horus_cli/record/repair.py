@@ -34,12 +34,12 @@ def command(session: str, as_json: bool) -> None:
         show.complain(show.one_line(line))
     for file in report.files:
         _show_file(file)
-    click.echo(_result(report))
+    show.say(_result(report))
 
 
 def _show_file(file: FileRepair) -> None:
     held = f"ticks {file.first_tick} to {file.last_tick}" if file.rows else "nothing"
-    click.echo(f"{show.one_line(file.path)}: kept {count(file.rows, 'row')}, {held}")
+    show.say(f"{show.one_line(file.path)}: kept {count(file.rows, 'row')}, {held}")
     for lost in file.lost:
         words = [show.one_line(lost.what)]
         if lost.bytes:
@@ -48,7 +48,7 @@ def _show_file(file: FileRepair) -> None:
             words.append(f"{count(lost.rows, 'row')} lost")
         if lost.ticks:
             words.append(f"at most {count(lost.ticks, 'tick')} ({show.duration(lost.seconds)}) lost")
-        click.echo(f"  {'; '.join(words)}")
+        show.say(f"  {'; '.join(words)}")
 
 
 def _result(report: RepairReport) -> str:

@@ -111,7 +111,7 @@ def command(
         return
     what = f"ticks {first} to {told.last_tick}" if ticks else "no tick"
     kept = f"; recorded as {told.recorded_as}" if files else ""
-    click.echo(f"replayed {found.name}: {what} in {show.duration(told.seconds)}{kept}", err=bool(echo))
+    show.say(f"replayed {found.name}: {what} in {show.duration(told.seconds)}{kept}", err=bool(echo))
 
 
 def remark(session: Session, last_tick: int) -> None:

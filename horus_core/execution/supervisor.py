@@ -31,6 +31,7 @@ from horus_core.execution.flight_recorder import FlightRecorder
 from horus_core.execution.happenings import Happenings
 from horus_core.execution.interventions import Interventions
 from horus_core.execution.misses import Misses
+from horus_core.execution.needs import mind_needs
 from horus_core.execution.phase import Phase
 from horus_core.execution.plan import Plan
 from horus_core.execution.shipment import ship
@@ -110,6 +111,7 @@ class Supervisor:
         shm.sweep()
         for saved in save_leftovers():
             _log.warning("the flight recorder of a graph that was killed is saved as session %r", saved.name)
+        mind_needs(plan.graph, self.layout, plan.options.lockstep, plan.recording is not None)
         first = plan.options.first_tick
         try:
             self.control = create_control(self.memory, self.layout, first, plan.recording is not None)

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from horus_core.errors import NotARecording, OutputFailed, RecordingError, SchedulerBusy
+from horus_core.processes.own_files import make_folder_in, write_own
 from horus_core.recording.format.dictionaries import with_implied_names
 from horus_core.recording.format.header import Header
 from horus_core.recording.reading.file import Damage, RecordingFile
@@ -133,7 +134,7 @@ class _Repair:
     def copy_files(self) -> None:
         """Writes a whole copy of each file that is not whole."""
         shutil.rmtree(self._place, ignore_errors=True)
-        self._place.mkdir()
+        make_folder_in(self._place)
         paths = self._session.paths()
         for path in sorted(paths, key=lambda path: path.name.startswith("events@")):
             try:
@@ -177,8 +178,8 @@ class _Repair:
         saved = ""
         if file is not None and 0 <= damage.start < damage.stop:
             saved = f"{DAMAGED}/{path.name}.{damage.start}"
-            (self._place / DAMAGED).mkdir(exist_ok=True)
-            (self._place / saved).write_bytes(file.bytes(damage.start, damage.stop))
+            make_folder_in(self._place / DAMAGED, exist_ok=True)
+            write_own(self._place / saved, file.bytes(damage.start, damage.stop))
         first, last = damage.first, damage.last if damage.last >= 0 or damage.first < 0 else self._last_tick
         span = last - first + (damage.last >= 0) if 0 <= first <= last else 0
         return LostRange(
@@ -207,7 +208,7 @@ class _Repair:
             return
         saved = self._place / DAMAGED
         if saved.is_dir():
-            (self._session.folder / DAMAGED).mkdir(exist_ok=True)
+            make_folder_in(self._session.folder / DAMAGED, exist_ok=True)
             for piece in saved.iterdir():
                 os.replace(piece, self._session.folder / DAMAGED / piece.name)
         for copy, path in self._copies:

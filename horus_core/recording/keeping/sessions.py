@@ -21,6 +21,8 @@ from horus_core.errors import (
     SchedulerBusy,
     closest,
 )
+from horus_core.processes.home import expanded, has_no_home, user_folder
+from horus_core.processes.own_files import make_folder, make_folder_in
 from horus_core.recording.format.names import FILE_NAME, is_being_written
 
 if TYPE_CHECKING:
@@ -33,9 +35,8 @@ def recordings_folder() -> Path:
     """Where sessions are kept: ``$HORUS_RECORDINGS``, ``$XDG_DATA_HOME/horus/recordings`` or the same in ``~/.local/share``."""
     chosen = os.environ.get("HORUS_RECORDINGS")
     if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "horus" / "recordings"
+        return expanded(chosen)
+    return user_folder("XDG_DATA_HOME", ".local/share") / "recordings"
 
 
 def check_name(name: str) -> str:
@@ -63,17 +64,19 @@ def new_session_folder(name: str, overwrite: bool = False) -> Path:
 
     Raises:
         RecordingExists: there is one already.
-        OutputFailed: the disk does not take it.
+        OutputFailed: the disk does not take it, or there is no home folder.
     """
     folder = recordings_folder() / check_name(name)
+    if has_no_home(folder):
+        raise OutputFailed(f"session {folder.name!r}", "this user has no home folder; set HORUS_RECORDINGS to a folder")
     if overwrite and folder.is_dir():
         delete_session(folder.name)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
     except OSError as problem:
         raise OutputFailed(str(folder.parent), problem.strerror or str(problem)) from None
     try:
-        folder.mkdir()
+        make_folder_in(folder)
     except FileExistsError:
         raise RecordingExists(folder.name) from None
     except OSError as problem:

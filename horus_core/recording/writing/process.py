@@ -31,6 +31,7 @@ from horus_core.memory.control import (
 )
 from horus_core.memory.drain import release_all
 from horus_core.memory.shared import SharedMemory
+from horus_core.processes.family import end_family
 from horus_core.processes.process import enter_child, pin
 from horus_core.processes.shipping import load
 from horus_core.recording.format.header import Header
@@ -117,5 +118,4 @@ def _end_families(control: memoryview, layout: Layout) -> None:
             leader = Path(f"/proc/{pid}/cmdline").read_bytes()
             if leader and not leader.startswith(b"horus:"):
                 continue
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+        end_family(pid)

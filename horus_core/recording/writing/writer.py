@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from horus_core.processes.own_files import opener
 from horus_core.recording.format.dictionaries import implied_names
 from horus_core.recording.format.names import file_stem
 from horus_core.recording.format.schemas import EVENTS, MESSAGES, RECEIVED, STATUSES, TICKS, Header, mark, with_header
@@ -41,10 +42,9 @@ class FileWriter:
         self._schema = with_header(_SCHEMAS[header.kind], header)
         # pa.OSFile does not buffer: what write() returned from has reached the kernel, whatever happens to this process.
         unnamed = folder / f".{self.path.name}.new"
+        self._descriptor = opener(str(unnamed), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         self._sink: Any = pa.OSFile(str(unnamed), "wb")
-        os.chmod(unnamed, 0o644)
         self._size = 0
-        self._descriptor = os.open(unnamed, os.O_RDONLY | os.O_CLOEXEC)
         if header.kind == "scheduler":
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self._writer: Any = pa.ipc.new_file(
