@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+
+if TYPE_CHECKING:
+    from horus_core.recording.reading.summary import SessionOverview
 
 
 @click.command("list")
@@ -14,7 +19,9 @@ from horus_cli.arguments import json_option
 def command(long: bool, as_json: bool) -> None:
     """List the recorded sessions, the oldest first.
 
-    STATE is complete, running (being recorded now) or recovered (its recorder was killed; it reads up to there).
+    STATE is complete, incomplete (messages or files are missing), running (being recorded now) or recovered (its recorder was
+    killed; it reads up to there), and how many messages are known to be missing. What is inside batches is not looked at: info
+    does that.
     """
     from horus_core.recording.keeping.listing import list_sessions
 
@@ -31,10 +38,10 @@ def command(long: bool, as_json: bool) -> None:
             each.name,
             show.when(each.created_ns),
             show.duration(each.duration),
-            f"{each.ticks:,}",
+            f"{each.ticks:,} from {each.first_tick:,}" if each.first_tick else f"{each.ticks:,}",
             len(each.nodes),
             show.size(each.size),
-            each.state,
+            _state(each),
             *((f"{each.messages:,}", each.parts, ", ".join(each.nodes)) if long else ()),
         )
         for each in found.sessions
@@ -45,3 +52,8 @@ def command(long: bool, as_json: bool) -> None:
         show.table(columns, rows)
     for one in found.unreadable:
         show.complain(show.one_line(f"{one.name}: {one.problem}"))
+
+
+def _state(session: SessionOverview) -> str:
+    lost = [f"{node or 'all nodes'} lost {messages:,}" for node, messages in session.lost.items()]
+    return f"{session.state}: {', '.join(lost)}" if lost else session.state

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from horus_core.recording.reading.loss import NodeLoss
+
 
 class FieldDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A field of a topic that differs.
@@ -112,6 +114,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         timing: per node that both have.
         settings: what else is not the same in the two graphs.
         damage_a, damage_b: what could not be read.
+        lost_a, lost_b: messages that are missing, by node.
     """
 
     a: str
@@ -126,3 +129,5 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     settings: list[SettingDifference]
     damage_a: list[str]
     damage_b: list[str]
+    lost_a: list[NodeLoss]
+    lost_b: list[NodeLoss]

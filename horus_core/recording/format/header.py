@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+SENT = "sent"  # the recorder's last event: how many messages each lane has had, by node and topic
 FORMAT = 1  # raised when a reader of an older version could misread a file
 
 

@@ -24,6 +24,15 @@ def file_stem(node: str) -> str:
     return plain
 
 
+def file_name(stem: str, identity: str, part: int) -> str:
+    """The name of a file.
+
+    >>> file_name("sensor", "0a1b", 0), file_name("sensor", "0a1b", 3)
+    ('sensor@0a1b.arrow', 'sensor@0a1b.3.arrow')
+    """
+    return f"{stem}@{identity}.{part}.arrow" if part else f"{stem}@{identity}.arrow"
+
+
 def open_regular(path: Path) -> int:
     """Opens without waiting for a FIFO's other end and without following a symbolic link."""
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

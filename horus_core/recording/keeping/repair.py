@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from horus_core.errors import NotARecording, OutputFailed, RecordingError, SchedulerBusy
+from horus_core.errors import OutputFailed, RecordingError, SchedulerBusy
 from horus_core.recording.format.dictionaries import with_implied_names
 from horus_core.recording.format.header import Header
+from horus_core.recording.reading.counting import Count
 from horus_core.recording.reading.file import Damage, RecordingFile
+from horus_core.recording.reading.loss import NodeLoss
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.summary import summarize
 from horus_core.recording.reading.ticks import tick_range
@@ -72,7 +74,9 @@ class RepairReport(msgspec.Struct, frozen=True, kw_only=True):
         untouched: how many were whole already.
         left_alone: what has a recording's name but is none, and why.
         messages: how many messages the session holds now.
-        lost_messages: how many are missing by the sequence numbers, for whatever reason.
+        lost_messages: how many are known to be missing, for whatever reason.
+        losses: the same by node, and whether that is all.
+        counted: whether it is all of all nodes.
         ticks: how many ticks the session holds now.
         lost_seconds: the longest stretch of the graph's time that a file lost something in.
     """
@@ -83,6 +87,8 @@ class RepairReport(msgspec.Struct, frozen=True, kw_only=True):
     left_alone: list[str]
     messages: int
     lost_messages: int
+    losses: list[NodeLoss]
+    counted: bool
     ticks: int
     lost_seconds: float
 
@@ -127,21 +133,17 @@ class _Repair:
         self._last_tick = session.last_tick()
         self._repairs: list[FileRepair] = []
         self._copies: list[tuple[Path, Path]] = []
-        self._left_alone = [str(each) for each in session.damage]
+        self._left_alone = [str(each) for each in session.damage if Path(each.path) not in session.missing]
         self._untouched = 0
 
     def copy_files(self) -> None:
         """Writes a whole copy of each file that is not whole."""
         shutil.rmtree(self._place, ignore_errors=True)
         self._place.mkdir()
-        paths = self._session.paths()
+        paths = [*self._session.paths(), *self._session.missing]
         for path in sorted(paths, key=lambda path: path.name.startswith("events@")):
             try:
-                file = self._session.open_file(path)
-            except NotARecording:
-                if path.stat().st_size:
-                    raise
-                file = None
+                file = self._open(path)
             except RecordingError as problem:
                 self._left_alone.append(str(problem))
                 continue
@@ -151,9 +153,12 @@ class _Repair:
                 self._untouched += 1
             else:
                 self._copy(path, file, header, is_log)
-        if self._repairs and not any(path.name.startswith("events@") for path in paths):
-            header = msgspec.structs.replace(self._session.header, kind="events")
-            self._copy(self._session.folder / f"events@{header.id}.arrow", None, header, is_log=True)
+
+    def _open(self, path: Path) -> RecordingFile | None:
+        """The file, None for one that is empty or gone."""
+        if path in self._session.missing or not path.stat().st_size:
+            return None
+        return self._session.open_file(path)
 
     def _copy(self, path: Path, file: RecordingFile | None, header: Header, is_log: bool) -> None:
         writer = FileWriter(self._place, header, (file.codec() if file else "") or None)
@@ -194,10 +199,15 @@ class _Repair:
 
     def _event(self) -> tuple[int, int, str, str, dict[str, Any]]:
         ranges = [lost for each in self._repairs for lost in each.lost]
+        found = Count(self._session)
         detail = {
             "files": [Path(each.path).name for each in self._repairs],
             "bytes": sum(lost.bytes for lost in ranges),
             "seconds": max((lost.seconds for lost in ranges), default=0.0),
+            "lost": {loss.node: loss.messages for loss in found.losses if loss.messages},
+            "uncounted": [loss.node for loss in found.losses if not loss.counted],
+            "counted": found.counted,
+            "trimmed": found.told.trimmed,
         }
         return time.time_ns(), max(self._last_tick, 0), "", "repair", detail
 
@@ -228,6 +238,8 @@ class _Repair:
             left_alone=self._left_alone,
             messages=summary.messages,
             lost_messages=summary.lost,
+            losses=summary.losses,
+            counted=summary.counted,
             ticks=summary.ticks,
             lost_seconds=max((lost.seconds for each in self._repairs for lost in each.lost), default=0.0),
         )
