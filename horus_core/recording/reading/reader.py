@@ -24,6 +24,9 @@ from horus_core.recording.reading.file import Damage, RecordingFile
 
 __all__ = ["FILE_NAME", "Damage", "RecordingFile", "Session", "file_stem", "is_being_written"]
 
+_LONGEST_IDLE = 3600.0  # seconds for which nothing runs in a graph that is alive
+_LONGEST_PERIOD = 86_400.0
+
 
 class Session:
     """A recorded session: its folder and the files in it.
@@ -258,6 +261,25 @@ class Session:
         if not self.begins:
             return next((seal.first for seal in self.marks("scheduler") if seal.rows), self.graph.first_tick)
         return self.graph.first_tick
+
+    def held_ticks(self) -> tuple[int, int]:
+        """The first and the last tick that are held; the last is `first` - 1 where there is none.
+
+        Raises:
+            RecordingDamaged: it claims more ticks than its rows can have: nodes run, or have rows, more often than that.
+        """
+        first, last = self.first_tick(), self.last_tick()
+        if last - first > self._size_of("scheduler"):  # else there is a byte for each, which is soon looked up
+            slowest = min((node.rate for node in self.graph.nodes), default=self.graph.tick_rate)
+            most = max(_LONGEST_IDLE, min(2 / slowest, _LONGEST_PERIOD)) * self.graph.tick_rate
+            rows = min(sum(max(seal.rows, 0) for seal in self.marks("scheduler")), self._size_of("scheduler"))
+            if last - first > (rows + 1) * most:
+                what = f"it claims ticks {first} to {last}, and has {rows:,} rows"
+                raise RecordingDamaged(str(self._files["scheduler"][0]), "on purpose", what)
+        return first, last
+
+    def _size_of(self, stem: str) -> int:
+        return sum(self._sizes[path.name] for path in self._files[stem])
 
     @staticmethod
     def part_of(path: Path) -> int:
