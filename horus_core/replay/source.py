@@ -187,7 +187,7 @@ def check_range(session: Session, start: int | None, stop: int | None) -> tuple[
     Raises:
         ReplayRange: the recording does not have it.
     """
-    first, last = session.graph.first_tick, session.last_tick()
+    first, last = session.held_ticks()
     if last < first:
         raise ReplayRange(f"session {session.name!r} recorded no ticks", first, last)
     if start is not None and not first <= start <= last:
