@@ -9,6 +9,8 @@ from pathlib import Path
 
 FILE_NAME = re.compile(r"^(?P<stem>.+)@(?P<id>[0-9a-f]{1,64})(?:\.(?P<part>\d{1,9}))?\.arrow$", re.DOTALL)
 
+STARTING = ".starting"  # in the folder of a session whose recorder has not begun yet; locked by who starts it
+
 
 def file_stem(node: str) -> str:
     """The name that a node's file starts with: the node's own name, with what a file name cannot hold as ``%XX``.

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from horus_core.recording.format.header import Header
-from horus_core.recording.format.names import FILE_NAME
+from horus_core.recording.format.names import FILE_NAME, STARTING
 from horus_core.recording.writing.batches import Batch, BatchMaker
 from horus_core.recording.writing.options import Recording
 from horus_core.recording.writing.writer import FileWriter
@@ -48,6 +48,7 @@ class Parts:
         self._kept: list[tuple[int, int, float]] = []  # number, size and end of closed parts of this process
         self._before = sum(path.stat().st_size for path in folder.glob("*.arrow"))  # by a recorder that was killed
         self._part = self._open(next_part(folder, header.id))
+        (folder / STARTING).unlink(missing_ok=True)
         self.made_room = (0, 0)
         self._unnamed = [folder, folder.parent]  # folders that do not have their new entries on the disk yet
 
