@@ -15,7 +15,7 @@ _LONGEST_TEXT = 1 << 14  # paths, types
 def absurd(header: Header) -> str:
     """What in `header` no recorder writes, in a few words; '' if nothing."""
     graph = header.graph
-    texts = (header.session, header.node, header.script, header.script_sha256, header.host, header.machine)
+    texts = (header.session, header.script, header.script_sha256, header.host, header.machine)
     if any(
         len(text) > _LONGEST_TEXT for text in (*texts, header.replay_of, *header.versions, *header.versions.values())
     ):

@@ -14,6 +14,7 @@ import pyarrow as pa
 from horus_core.errors import OutputFailed, RecordingError, SchedulerBusy
 from horus_core.recording.format.dictionaries import with_implied_names
 from horus_core.recording.format.header import Header
+from horus_core.recording.format.names import file_name
 from horus_core.recording.reading.counting import Count
 from horus_core.recording.reading.file import Damage, RecordingFile
 from horus_core.recording.reading.loss import NodeLoss
@@ -135,12 +136,15 @@ class _Repair:
         self._copies: list[tuple[Path, Path]] = []
         self._left_alone = [str(each) for each in session.damage if Path(each.path) not in session.missing]
         self._untouched = 0
+        self._aside: Path | None = None  # what has the name of the file for the event, and is none
 
     def copy_files(self) -> None:
         """Writes a whole copy of each file that is not whole."""
         shutil.rmtree(self._place, ignore_errors=True)
         self._place.mkdir()
         paths = [*self._session.paths(), *self._session.missing]
+        last_part = max(self._session.part_of(path) for path in paths)
+        log = self._session.folder / file_name("events", self._session.id, last_part)
         for path in sorted(paths, key=lambda path: path.name.startswith("events@")):
             try:
                 file = self._open(path)
@@ -148,11 +152,14 @@ class _Repair:
                 self._left_alone.append(str(problem))
                 continue
             header = file.header if file else self._session.header_named(path)
-            is_log = header.kind == "events" and header.part == max(self._session.part_of(each) for each in paths)
+            is_log = path == log
             if file is not None and file.complete and _is_sound(file) and not (is_log and self._repairs):
                 self._untouched += 1
             else:
                 self._copy(path, file, header, is_log)
+        if self._repairs and log not in (path for _, path in self._copies):
+            self._aside = log if os.path.lexists(log) else None
+            self._copy(log, None, self._session.header_named(log), is_log=True)
 
     def _open(self, path: Path) -> RecordingFile | None:
         """The file, None for one that is empty or gone."""
@@ -220,6 +227,9 @@ class _Repair:
             (self._session.folder / DAMAGED).mkdir(exist_ok=True)
             for piece in saved.iterdir():
                 os.replace(piece, self._session.folder / DAMAGED / piece.name)
+        if self._aside is not None:
+            (self._session.folder / DAMAGED).mkdir(exist_ok=True)
+            self._aside.rename(self._session.folder / DAMAGED / self._aside.name)
         for copy, path in self._copies:
             os.replace(copy, path)
         descriptor = os.open(self._session.folder, os.O_RDONLY | os.O_DIRECTORY)

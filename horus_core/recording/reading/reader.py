@@ -16,8 +16,9 @@ import msgspec
 import pyarrow as pa
 
 from horus_core.errors import RecordingDamaged, RecordingError, RecordingMissing, RecordingTooNew
+from horus_core.recording.format.file_bytes import FileContent
 from horus_core.recording.format.header import BatchMark, GraphRecord, Header, NodeRecord
-from horus_core.recording.format.header_footer import MAGIC
+from horus_core.recording.format.header_footer import MAGIC, read_header
 from horus_core.recording.format.names import FILE_NAME, file_name, file_stem, is_being_written, open_regular
 from horus_core.recording.format.raw_batches import Body, Names
 from horus_core.recording.reading.file import Damage, RecordingFile
@@ -181,22 +182,26 @@ class Session:
         """
         named = self.header_named(path)
         file = RecordingFile(path, named, self.state == "running", self._sizes[path.name])
-        self._check_id(path, file.header)
-        if (file.header.kind, file.header.node, file.header.part) != (named.kind, named.node, named.part):
-            inside = f"{file.header.kind} {file.header.node}".strip()
-            raise RecordingDamaged(str(path), "at its start", f"it is the file of {inside!r}, part {file.header.part}")
+        self._check_place(path, file.header)
         return file
+
+    def _check_place(self, path: Path, header: Header) -> None:
+        self._check_id(path, header)
+        named = self.header_named(path)
+        if (header.kind, header.node, header.part) != (named.kind, named.node, named.part):
+            inside = f"{header.kind} {header.node[:100]}".strip()
+            raise RecordingDamaged(str(path), "at its start", f"it is the file of {inside!r}, part {header.part}")
 
     def _check_id(self, path: Path, header: Header) -> None:
         if header.id != self.id:
             raise RecordingDamaged(str(path), "at its start", f"it is a file of another session, {header.id}")
 
     def misplaced(self) -> list[str]:
-        """Why files of the last part are not what their names say, or do not open."""
+        """Why files are not what their names say, or have no header: as :meth:`open_file` says, in less time."""
         problems = []
-        for paths in self._files.values():
+        for path in self.paths():
             try:
-                self.open_file(paths[-1]).close()
+                self._check_place(path, read_header(FileContent(path, self._sizes[path.name]), path)[1])
             except RecordingError as problem:
                 problems.append(str(problem))
         return problems

@@ -197,7 +197,7 @@ def summarize(session: Session) -> SessionSummary:
 
 def _known_lost(session: Session, told: Told, rows: dict[str, int]) -> dict[str, int]:
     """By node what is missing, by what the events tell and, where they were counted, by the rows that are there."""
-    lost = {node: messages for node, messages in told.unrecorded.items() if messages}
+    lost = {node: messages for node, messages in told.unrecorded.items() if messages and told.sent}
     if not told.trimmed:
         lost |= told.lost
     if told.sent and session.begins and not told.trimmed:

@@ -41,7 +41,7 @@ class Told:
         sent: by node and topic, how many messages there were when the recording ended.
         lost: by node, how many messages a repair found missing.
         uncounted: nodes that may miss messages of which nothing tells how many.
-        unrecorded: by node, how many messages the recorder could not write; '' for those of all nodes.
+        unrecorded: by node, how many messages the recorder says it could not write; '' for those of all nodes.
         counted: whether no repair has found an end of which nothing tells.
         ended_early: whether the recorder gave up before the graph ended.
         last_tick: that of the event "end", -1 without one.
@@ -102,7 +102,8 @@ class Told:
     @property
     def is_whole(self) -> bool:
         """Whether no event tells of anything that may be missing."""
-        return not (self.unrecorded or self.lost or self.ended_early) and (bool(self.sent) or self.counted)
+        missing = self.lost or self.ended_early or (self.sent and self.unrecorded)
+        return not missing and (bool(self.sent) or self.counted)
 
     def is_uncounted(self, node: str) -> bool:
         """Whether `node` may miss messages that nothing counts."""
