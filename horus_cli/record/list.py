@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def command(long: bool, as_json: bool) -> None:
     """List the recorded sessions, the oldest first.
 
-    STATE is complete, incomplete (messages or files are missing), running (being recorded now) or recovered (its recorder was
+    STATE is complete, partial (messages or files are missing), running (being recorded now) or recovered (its recorder was
     killed; it reads up to there), and how many messages are known to be missing. What is inside batches is not looked at: info
     does that.
     """

@@ -29,7 +29,7 @@ class SessionOverview(msgspec.Struct, frozen=True, kw_only=True):
     """A session in a line.
 
     Attributes:
-        state: "complete"; "incomplete" (something is missing); "running"; "recovered" (it ended without being closed).
+        state: "complete"; "partial" (something is missing); "running"; "recovered" (it ended without being closed).
             The content of batches is not looked at.
         lost: by node, how many messages are known to be missing; '' stands for all nodes.
         created: when, ISO 8601; `created_ns` in ns since 1970.
@@ -134,7 +134,7 @@ def overview(session: Session, count_messages: bool = False) -> SessionOverview:
     ticks = max(session.last_tick() - first_tick + 1, 0)
     return SessionOverview(
         name=session.name,
-        state=session.state if whole or session.state != "complete" else "incomplete",
+        state=session.state if whole or session.state != "complete" else "partial",
         created=_iso(session.header.created_ns),
         created_ns=session.header.created_ns,
         duration=ticks / session.graph.tick_rate,
@@ -209,7 +209,7 @@ def _known_lost(session: Session, told: Told, rows: dict[str, int]) -> dict[str,
 
 def _state(session: Session, count: Count) -> str:
     whole = count.counted and not count.losses and not count.damage
-    return session.state if whole or session.state != "complete" else "incomplete"
+    return session.state if whole or session.state != "complete" else "partial"
 
 
 def _iso(ns: int) -> str:

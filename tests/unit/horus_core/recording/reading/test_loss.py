@@ -110,13 +110,13 @@ def test_a_file_that_is_gone_is_missed(tmp_path: Path, sent: dict[str, dict[str,
     file_of(session, "b").unlink()
     session = Session(session.folder)
     assert [Path(each.path).name for each in session.damage] == ["b@0a1b.arrow"]
-    assert overview(session).state == "incomplete"
+    assert overview(session).state == "partial"
     for found in before_and_after_a_repair(session):
         (loss,) = found.losses
         assert (loss.node, loss.messages, loss.counted) == ("b", TICKS if sent else 0, bool(sent))
-        assert found.state == "incomplete"
+        assert found.state == "partial"
         assert "lost 0" not in found.loss
-    assert overview(Session(session.folder)).state == "incomplete"
+    assert overview(Session(session.folder)).state == "partial"
 
 
 def test_the_file_of_another_session_is_not_taken_for_ours(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_the_file_of_another_session_is_not_taken_for_ours(tmp_path: Path) -> No
     other = recording(SENT, id="ffff").write(tmp_path / "other")
     shutil.copy(file_of(other, "b"), file_of(session, "b"))
     found = summarize(Session(session.folder))
-    assert (found.messages, found.lost, found.state) == (TICKS, TICKS, "incomplete")
+    assert (found.messages, found.lost, found.state) == (TICKS, TICKS, "partial")
     assert "another session" in found.damage[0]
-    assert overview(Session(session.folder)).state == "incomplete"
+    assert overview(Session(session.folder)).state == "partial"
 
 
 def test_a_lane_that_is_read_on_counts_what_lies_between(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_lane_that_is_read_on_counts_what_lies_between(tmp_path: Path) -> None
     made.messages["b"] = [Message(tick, "y", tick, sequence=tick) for tick in range(TICKS) if not 8 <= tick < 12]
     found = summarize(made.write(tmp_path / "s"))
     assert [(each.node, each.messages, each.counted) for each in found.losses] == [("b", 4, True)]
-    assert (found.state, found.loss) == ("incomplete", f"lost 4 of {2 * TICKS} messages")
+    assert (found.state, found.loss) == ("partial", f"lost 4 of {2 * TICKS} messages")
 
 
 @pytest.mark.parametrize("sent", [SENT, None])
@@ -156,7 +156,7 @@ def test_a_session_whose_end_nobody_wrote_is_not_complete_when_it_is_repaired(tm
         assert not found.counted
         assert "not counted" in found.loss
         assert found.state != "complete"
-    assert overview(Session(session.folder)).state == "incomplete"
+    assert overview(Session(session.folder)).state == "partial"
 
 
 def test_a_listing_tells_what_a_repair_found(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_listing_tells_what_a_repair_found(tmp_path: Path) -> None:
     there = len(rows_of(session, "b"))
     repair(session)
     found = overview(Session(session.folder))
-    assert (found.state, found.lost) == ("incomplete", {"b": TICKS - there})
+    assert (found.state, found.lost) == ("partial", {"b": TICKS - there})
 
 
 def test_a_long_listing_counts_the_rows(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_long_listing_counts_the_rows(tmp_path: Path) -> None:
     del made.messages["b"][30:]
     session = made.write(tmp_path / "s")
     found = overview(session, count_messages=True)
-    assert (found.state, found.lost, found.messages) == ("incomplete", {"b": 10}, TICKS + 30)
+    assert (found.state, found.lost, found.messages) == ("partial", {"b": 10}, TICKS + 30)
 
 
 def test_a_comparison_tells_what_each_side_lacks(tmp_path: Path) -> None:
