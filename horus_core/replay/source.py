@@ -17,7 +17,7 @@ from horus_core.errors import InvalidValue, NotARecording, RecordingMissing, Rep
 from horus_core.graph.spec import EXTERNAL, Graph, NodeSpec, TopicSpec
 from horus_core.memory.lane import LaneWriter
 from horus_core.messages.encoding import RAW, Decoder, Encoder
-from horus_core.recording.format.header import NodeRecord
+from horus_core.recording.format.header import Header, NodeRecord
 from horus_core.recording.reading.reader import RecordingFile, Session
 
 SLOWEST, FASTEST = 0.01, 100.0
@@ -36,6 +36,7 @@ class RecordedSource:
         horizon: ticks before `start` whose messages a live node may still receive.
         loop: start over behind `stop`.
         overrides: per topic, what to send instead: a function of an encoding and a payload.
+        header: what to take for the header of a file whose own does not read.
     """
 
     node: str
@@ -45,6 +46,7 @@ class RecordedSource:
     horizon: int = 0
     loop: bool = False
     overrides: dict[str, Override] = field(default_factory=dict)
+    header: Header | None = None
 
     def begin(self, writers: Mapping[str, LaneWriter]) -> None:
         """Opens the recording at `start`, and sends the messages of the `horizon` before it."""
@@ -80,7 +82,7 @@ class RecordedSource:
     def _read(self, first: int) -> Iterator[tuple[int, int, str, int, memoryview]]:
         """The recorded messages from tick `first` to `stop`: tick, visible, topic, encoding, payload."""
         for path in self.paths:
-            for batch in RecordingFile(path).batches(max(first, 0), self.stop):
+            for batch in RecordingFile(path, self.header).batches(max(first, 0), self.stop):
                 ticks, visibles = batch.column("tick").to_pylist(), batch.column("visible").to_pylist()
                 topics, encodings = batch.column("topic").to_pylist(), batch.column("encoding").to_pylist()
                 _, offsets, data = batch.column("payload").buffers()
@@ -249,6 +251,7 @@ def past_of(session: Session, graph: Graph, names: Sequence[str]) -> tuple[dict[
         for name in names
         if name in known and (known[name].rate == graph.nodes[graph.position(name)].rate or known[name].on)
     }
+    last = session.last_tick() if watched else 0
     for batch in session.batches("scheduler", []) if watched else ():
         column = batch.column("node")
         labels = column.dictionary.to_pylist()
@@ -257,7 +260,8 @@ def past_of(session: Session, graph: Graph, names: Sequence[str]) -> tuple[dict[
         for name, past in watched.items():
             if name in labels:
                 mine = nodes == labels.index(name)
-                _note(past, ticks[mine], visibles[mine], graph, name)
+                limit = last + 1 if known[name].on else EVERY_TICK  # it skips all ticks before that one
+                _note(past, ticks[mine], np.minimum(visibles[mine], limit), graph, name)
     return (
         {
             name: Skips(0, EVERY_TICK, frozenset(past.skips))
@@ -322,14 +326,15 @@ def sources_for(
     kinds = {lane.topic: lane.kind for lane in graph.lanes}
     found = {}
     for name, session in sessions.items():
-        paths = [str(file.path) for file in session.node_files(name)]
-        if not paths:
+        files = session.node_files(name)
+        if not files:
             raise RecordingMissing(
                 f"{session.folder} for node {name!r}", "its file is gone; replay the others, or run it live"
             )
         found[name] = RecordedSource(
             node=name,
-            paths=paths,
+            paths=[str(file.path) for file in files],
+            header=session.header_named(files[0].path),
             start=start,
             stop=stop,
             horizon=min(horizon, start - session.graph.first_tick),
