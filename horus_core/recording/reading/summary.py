@@ -34,7 +34,8 @@ class SessionOverview(msgspec.Struct, frozen=True, kw_only=True):
         lost: by node, how many messages are known to be missing; '' stands for all nodes.
         created: when, ISO 8601; `created_ns` in ns since 1970.
         duration: of the graph's time, in seconds.
-        ticks: how many are held; first_tick: the first of them.
+        ticks: how many are held.
+        first_tick: the first of them.
         nodes: their names.
         messages: how many were recorded, if they were counted; damage inside a batch is not looked for.
         size: bytes on disk, logs and script included.
@@ -59,15 +60,16 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """All about a session.
 
     Attributes:
-        name, state, created, created_ns, duration, size: as in :class:`SessionOverview`; "complete" only where all that was
-            sent is there, by what all files tell.
+        name, created, created_ns, duration, size: as in :class:`SessionOverview`.
+        state: as there; "complete" only where all that was sent is there, by what all files tell.
         tick_rate: of the graph; first_tick, last_tick, ticks: what of it is recorded.
         deterministic, seed: of the graph.
         nodes, topics: in the graph's order.
         messages: how many are there.
-        lost: how many are known to be missing, by what all files tell; holes tells where, at most 100 per topic.
+        lost: how many are known to be missing, by what all files tell.
         counted: whether that is all; if not, nothing that is left tells how many more may be missing.
         losses: what is missing, by node.
+        holes: where messages are missing; at most 100 per topic.
         events: how often what happened, all nodes together.
         incidents: crashes, restarts, gaps and the like; the first 1,000.
         damage: what could not be read.

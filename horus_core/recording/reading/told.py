@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -95,7 +96,7 @@ class Told:
 
     def end(self, session: Session, damaged: bool) -> None:
         """Ends what is told; of a session whose events do not all read, nothing says that it was not trimmed."""
-        gone = any(path.name.startswith("events@") for path in session.missing)
+        gone = any(Path(each.path).name.startswith("events@") for each in session.damage)
         if (damaged or gone) and session.graph.first_tick > 0:
             self.trimmed = True
 
