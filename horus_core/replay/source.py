@@ -259,7 +259,7 @@ def past_of(session: Session, graph: Graph, names: Sequence[str]) -> tuple[dict[
         ticks, visibles = batch.column("tick").to_numpy(), batch.column("visible").to_numpy()
         for name, past in watched.items():
             if name in labels:
-                mine = nodes == labels.index(name)
+                mine = (nodes == labels.index(name)) & (ticks <= last)
                 limit = last + 1 if known[name].on else EVERY_TICK  # it skips all ticks before that one
                 _note(past, ticks[mine], np.minimum(visibles[mine], limit), graph, name)
     return (
