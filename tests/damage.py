@@ -17,7 +17,7 @@ Accident = Callable[[Path, Path, random.Random], None]
 
 
 def _pick(folder: Path, chance: random.Random) -> Path:
-    return chance.choice(sorted(folder.glob("*.arrow")))
+    return chance.choice([each for each in sorted(folder.glob("*.arrow")) if each.is_file() and not each.is_symlink()])
 
 
 def cut(folder: Path, other: Path, chance: random.Random) -> None:
@@ -133,8 +133,6 @@ def lie_in_rows(folder: Path, other: Path, chance: random.Random) -> None:
     from horus_core.recording.writing.writer import FileWriter
 
     path = _pick(folder, chance)
-    if not path.is_file() or not path.stat().st_size:
-        return
     file = RecordingFile(path)
     batches = [batch for batch in file.batches() if batch.num_rows]
     column = chance.choice([name for name, kind in _types(batches).items() if kind == pa.int64()] or ["tick"])

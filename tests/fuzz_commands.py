@@ -29,6 +29,7 @@ from tests.damage import ACCIDENTS, LIES
 
 SLOWEST_SECONDS = 10.0
 MOST_MEMORY_MB = 1500
+MOST_ADDRESSES = 6 << 30  # so that what takes too much fails, and not the machine
 SCRIPT = """
 from horus import Node, Recording, Scheduler
 import horus, sys
@@ -228,6 +229,7 @@ def fuzz(seconds: float, seed: int, most: int | None = None) -> str | None:
     with tempfile.TemporaryDirectory(prefix="horus-fuzz-") as name:
         base = Path(name)
         os.environ.update(HORUS_RECORDINGS=name, XDG_DATA_HOME=name, HORUS_EXECUTION="inline", COLUMNS="200")
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, resource.getrlimit(resource.RLIMIT_AS)[1]))
         shapes = originals(base)
         truths = {shape: Truth(folder) for shape, folder in shapes.items()}
         until, tried = time.monotonic() + seconds, 0

@@ -186,8 +186,9 @@ class Count:
     def _note_loss(self, node: str, lanes: list[LaneCount], damage: list[Damage]) -> None:
         ran_to = self._ran_to.get(node) if self._ticks_whole else None
         found = loss_of(node, lanes, damage, node in self.told.sent, ran_to)
-        repaired = 0 if self.told.trimmed or node in self.told.sent else self.told.lost.get(node, 0)
-        uncounted = lanes and self.told.is_uncounted(node)
+        proven = self.told.proves(node, all(lane.began for lane in lanes))
+        repaired = 0 if self.told.trimmed or proven else self.told.lost.get(node, 0)
+        uncounted = lanes and not proven and self.told.is_uncounted(node)
         if repaired or uncounted:
             found = found or NodeLoss(node=node, messages=0, counted=True, after_tick=-1, before_tick=-1)
             least = max(found.messages, repaired)

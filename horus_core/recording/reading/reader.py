@@ -169,7 +169,8 @@ class Session:
             except RecordingError as problem:
                 if damage is None:
                     raise
-                damage.append(Damage(str(path), -1, -1, f"it cannot be opened: {problem}"))
+                ticks = self._ticks_of(self.part_of(path))
+                damage.append(Damage(str(path), *ticks, f"it cannot be opened: {problem}", whole=True))
             else:
                 yield file
 

@@ -106,9 +106,13 @@ class Told:
         missing = self.lost or self.ended_early or (self.sent and self.unrecorded)
         return not missing and (bool(self.sent) or self.counted)
 
+    def proves(self, node: str, from_start: bool) -> bool:
+        """Whether what `node` sent is known in all: its messages count from 0, and up to where is told."""
+        return from_start and node in self.sent
+
     def is_uncounted(self, node: str) -> bool:
-        """Whether `node` may miss messages that nothing counts."""
-        return node not in self.sent and not self.uncounted.isdisjoint((node, file_stem(node)))
+        """Whether a repair has found that `node` may miss messages that nothing counts."""
+        return not self.uncounted.isdisjoint((node, file_stem(node)))
 
 
 def _decoded(detail: str, kind: Any, otherwise: Any) -> Any:
