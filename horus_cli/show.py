@@ -224,7 +224,20 @@ def as_json(value: Any, indent: int = 2) -> None:
     """Prints `value` (structs, dataclasses, dicts, lists, numbers, text) as one JSON document; NaN is null."""
     import msgspec
 
-    click.echo(_harmless_json(msgspec.json.format(msgspec.json.encode(value), indent=indent)))
+    try:
+        text = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # the name of a file that is no text
+        text = msgspec.json.encode(_as_text(msgspec.to_builtins(value)))
+    click.echo(_harmless_json(msgspec.json.format(text, indent=indent)))
+
+
+def _as_text(value: Any) -> Any:
+    """`value` with the bytes that are no text in its strings as they are shown."""
+    if isinstance(value, str):
+        return "".join(each if not "\ud800" <= each <= "\udfff" else repr(each)[1:-1] for each in value)
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(each) for key, each in value.items()}
+    return [_as_text(each) for each in value] if isinstance(value, list) else value
 
 
 def as_json_line(value: Any) -> None:

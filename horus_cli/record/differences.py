@@ -101,9 +101,12 @@ def _plain(value: Any) -> Any:
 
 
 def show_damage(found: Comparison) -> None:
-    """What could not be read, on stderr."""
+    """What could not be read, and what is missing, on stderr."""
     for line in (*found.damage_a, *found.damage_b):
         show.complain(show.one_line(line))
+    for name, losses in ((found.a, found.lost_a), (found.b, found.lost_b)):
+        for loss in losses:
+            show.complain(show.one_line(f"{name or 'the run'}: {loss}"))
 
 
 def count(number: int, noun: str) -> str:

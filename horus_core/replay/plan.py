@@ -172,7 +172,7 @@ class Replaying:
             most = f"at most {known.tick_rate:g} Hz, the rate of the recording's ticks"
             raise InvalidValue(f"node {fast.name!r}: rate", f"{fast.rate:g} Hz", most)
         start, self.last_tick = source.check_range(self.session, self.start, self.stop)
-        first = start if self.cold or not live else known.first_tick
+        first = start if self.cold or not live else self.session.held_ticks()[0]
         held = {name: session for name, (session, _) in self.nodes.items()}
         sources = source.sources_for(held, graph, first, start, self.last_tick, self.loop, self.overrides)
         loop = (start, self.last_tick) if self.loop else None

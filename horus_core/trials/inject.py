@@ -210,7 +210,7 @@ def prepare(
     Raises:
         UnknownNode: a name is none of the recorded nodes', or none at all.
         InvalidValue: no node is left to run live, or the script replays a recording itself.
-        RecordingMissing: see :func:`find_script`.
+        RecordingMissing: see :func:`find_script`; or the file of a node is gone.
         ScriptFailed: the script ended before it ran a graph.
     """
     recorded = list(session.nodes)
@@ -235,6 +235,9 @@ def prepare(
         raise InvalidValue(
             "what is left to run live", "nothing", f"not to replay all nodes of the script ({', '.join(own)})"
         )
+    for name in replayed:
+        if not session.has_file(name):
+            raise RecordingMissing(f"{session.folder} for node {name!r}", "its file is gone; run it live")
     for name in [*replayed, EXTERNAL]:
         if scheduler.has_node(name):
             scheduler.remove(name)

@@ -359,6 +359,17 @@ def test_the_flight_recorder_is_saved_when_a_node_fails_and_holds_the_end() -> N
     assert not blackboxes()
 
 
+def test_the_flight_recorder_saves_all_that_was_sent_before_it_was_asked() -> None:
+    scheduler = Scheduler(tick_rate=500, deterministic=True, pace=False, blackbox_mb=4, name="robot")
+    scheduler.add(Node("source", _send_three, rate=500, pubs="numbers"))
+    try:
+        for ticks in (20, 40):
+            scheduler.tick_for(20 / 500)
+            assert _numbers(Session(scheduler.save_blackbox(f"after_{ticks}"))) == list(range(3 * ticks))
+    finally:
+        scheduler.stop()
+
+
 def test_the_flight_recorder_survives_the_death_of_every_process(tmp_path: Path) -> None:
     script = tmp_path / "robot.py"
     script.write_text(

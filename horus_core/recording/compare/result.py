@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from horus_core.recording.reading.loss import NodeLoss
+
 
 class FieldDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A field of a topic that differs.
@@ -113,6 +115,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         settings: what else is not the same in the two graphs.
         not_compared: topics that were left out of one of the recordings on purpose.
         damage_a, damage_b: what could not be read.
+        lost_a, lost_b: messages that are missing, by node.
     """
 
     a: str
@@ -128,3 +131,5 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     not_compared: list[str]
     damage_a: list[str]
     damage_b: list[str]
+    lost_a: list[NodeLoss]
+    lost_b: list[NodeLoss]

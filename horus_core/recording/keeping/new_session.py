@@ -18,7 +18,7 @@ from horus_core.errors import OutputFailed
 from horus_core.processes.own_files import copy_own, make_folder_in
 from horus_core.recording.format.dictionaries import with_implied_names
 from horus_core.recording.format.header import GraphRecord, Header
-from horus_core.recording.keeping.sessions import new_session_folder
+from horus_core.recording.keeping.sessions import begun, new_session_folder
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.ticks import tick_range
 from horus_core.recording.writing.writer import FileWriter, event_batch
@@ -34,9 +34,11 @@ def new_session(name: str, header: Header, graph: GraphRecord) -> Iterator[tuple
     try:
         make_folder_in(folder)
         yield folder, msgspec.structs.replace(header, session=final.name, id=secrets.token_hex(4), part=0, graph=graph)
+        begun(final)
         folder.rename(final)
     except BaseException as problem:
         shutil.rmtree(folder, ignore_errors=True)
+        begun(final)
         final.rmdir()
         if isinstance(problem, (OSError, pa.ArrowException)) and not isinstance(problem, OutputFailed):
             raise OutputFailed(str(final), getattr(problem, "strerror", None) or str(problem)) from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -14,13 +16,17 @@ import msgspec
 import pyarrow as pa
 
 from horus_core.errors import RecordingDamaged, RecordingError, RecordingMissing, RecordingTooNew
+from horus_core.recording.format.file_bytes import FileContent
 from horus_core.recording.format.header import BatchMark, GraphRecord, Header, NodeRecord
-from horus_core.recording.format.header_footer import MAGIC
-from horus_core.recording.format.names import FILE_NAME, file_stem, is_being_written, open_regular
+from horus_core.recording.format.header_footer import MAGIC, read_header
+from horus_core.recording.format.names import FILE_NAME, file_name, file_stem, is_being_written, open_regular
 from horus_core.recording.format.raw_batches import Body, Names
 from horus_core.recording.reading.file import Damage, RecordingFile
 
 __all__ = ["FILE_NAME", "Damage", "RecordingFile", "Session", "file_stem", "is_being_written"]
+
+_LONGEST_IDLE = 3600.0  # seconds for which nothing runs in a graph that is alive
+_LONGEST_PERIOD = 86_400.0
 
 
 class Session:
@@ -33,9 +39,11 @@ class Session:
 
     Attributes:
         name: the folder's name.
+        id: the session's, as in the names of its files.
         header: that of the scheduler file; where it does not read, that of another file.
         state: "complete", "running" or "recovered" (it ended without being closed; everything up to the cut reads).
-        damage: what is in the folder under a recording's name but cannot be read as one.
+        damage: what is in the folder under a recording's name but cannot be read as one, and which files are gone.
+        missing: the files that are gone.
 
     Raises:
         RecordingMissing, NotARecording, RecordingDamaged, RecordingTooNew: see their words.
@@ -45,6 +53,7 @@ class Session:
         self.folder = Path(folder)
         self.name = self.folder.name
         self.damage: list[Damage] = []
+        self.missing: list[Path] = []
         self._files: dict[str, list[Path]] = {}
         self._sizes: dict[str, int] = {}
         found = list(self._recording_files())
@@ -53,13 +62,16 @@ class Session:
             raise RecordingMissing(
                 str(folder), "the folder holds no scheduler@... file; 'horus record list' shows sessions"
             )
+        self.id = schedulers[0]["id"]
         for match in found:
-            if match["id"] == schedulers[0]["id"]:
+            if match["id"] == self.id:
                 self._files.setdefault(match["stem"], []).append(self.folder / match.string)
             else:
                 self._ignore(self.folder / match.string, "it belongs to another session")
         self.state = self._state()
         self.header = self._first_header()
+        if self.state != "running":  # else a part is just being made
+            self._note_missing()
 
     def _recording_files(self) -> Iterator[re.Match[str]]:
         names = os.listdir(self.folder) if self.folder.is_dir() else []
@@ -74,13 +86,39 @@ class Session:
                 self._ignore(path, "it is not a regular file")
 
     def _ignore(self, path: Path, why: str) -> None:
-        self.damage.append(Damage(str(path), -1, -1, f"{why}, so it is left out"))
+        self.damage.append(Damage(str(path), -1, -1, f"{why}, so it is left out", whole=True))
+
+    def _note_missing(self) -> None:
+        """Every part has a file for the ticks, one for each node and one for the events: those that are gone are damage."""
+        parts = sorted({self.part_of(path) for path in self.paths()})
+        for before, after in pairwise(parts):
+            if after > before + 1:
+                what = f"between parts {before} and {after} there is nothing"
+                self.damage.append(Damage(str(self.folder), -1, -1, what, whole=True))
+        found = [match for name in os.listdir(self.folder) if (match := FILE_NAME.match(name))]
+        there = {(match["stem"], int(match["part"] or 0)) for match in found if match["id"] == self.id}
+        for part in parts:
+            for stem in ("scheduler", *map(file_stem, self._publishers()), "events"):
+                if (stem, part) not in there:
+                    path = self.folder / file_name(stem, self.id, part)
+                    self.missing.append(path)
+                    self.damage.append(Damage(str(path), *self._ticks_of(part), "it is gone", whole=True))
+
+    def _ticks_of(self, part: int) -> tuple[int, int]:
+        """The first and the last tick of a part by its scheduler's file; -1 where that does not tell."""
+        marks: list[BatchMark] = []
+        for path in self._files["scheduler"]:
+            if self.part_of(path) == part:
+                with contextlib.suppress(RecordingError):
+                    marks += [seal for seal in self.open_file(path).marks() if seal.rows]
+        return min((seal.first for seal in marks), default=-1), max((seal.last for seal in marks), default=-1)
 
     def _first_header(self) -> Header:
         problems: list[RecordingError] = []
         for path in self.paths():
             try:
                 header = RecordingFile(path).header
+                self._check_id(path, header)
             except RecordingError as problem:
                 problems.append(problem)
                 if isinstance(problem, RecordingTooNew):
@@ -102,7 +140,7 @@ class Session:
     @property
     def senders(self) -> list[str]:
         """All that messages may be recorded of: the graph's nodes, then who else published on its topics."""
-        known = dict.fromkeys([node.name for node in self.graph.nodes] + [lane.node for lane in self.graph.lanes])
+        known = self._publishers()
         stems = {file_stem(name) for name in known} | {"scheduler", "events"}
         return [*known, *(unquote(stem) for stem in sorted(self._files) if stem not in stems)]
 
@@ -110,6 +148,9 @@ class Session:
     def left_out(self) -> list[tuple[str, str]]:
         """Node and topic of the lanes whose messages were left out on purpose."""
         return [(lane.node, lane.topic) for lane in self.graph.lanes if not lane.recorded]
+
+    def _publishers(self) -> list[str]:
+        return list(dict.fromkeys([node.name for node in self.graph.nodes] + [lane.node for lane in self.graph.lanes]))
 
     def paths(self) -> list[Path]:
         """All Arrow files, scheduler first."""
@@ -133,7 +174,8 @@ class Session:
             except RecordingError as problem:
                 if damage is None:
                     raise
-                damage.append(Damage(str(path), -1, -1, f"it cannot be opened: {problem}"))
+                ticks = self._ticks_of(self.part_of(path))
+                damage.append(Damage(str(path), *ticks, f"it cannot be opened: {problem}", whole=True))
             else:
                 yield file
 
@@ -146,10 +188,29 @@ class Session:
         """
         named = self.header_named(path)
         file = RecordingFile(path, named, self.state == "running", self._sizes[path.name])
-        if (file.header.kind, file.header.node, file.header.part) != (named.kind, named.node, named.part):
-            inside = f"{file.header.kind} {file.header.node}".strip()
-            raise RecordingDamaged(str(path), "at its start", f"it is the file of {inside!r}, part {file.header.part}")
+        self._check_place(path, file.header)
         return file
+
+    def _check_place(self, path: Path, header: Header) -> None:
+        self._check_id(path, header)
+        named = self.header_named(path)
+        if (header.kind, header.node, header.part) != (named.kind, named.node, named.part):
+            inside = f"{header.kind} {header.node[:100]}".strip()
+            raise RecordingDamaged(str(path), "at its start", f"it is the file of {inside!r}, part {header.part}")
+
+    def _check_id(self, path: Path, header: Header) -> None:
+        if header.id != self.id:
+            raise RecordingDamaged(str(path), "at its start", f"it is a file of another session, {header.id}")
+
+    def misplaced(self) -> list[str]:
+        """Why files are not what their names say, or have no header: as :meth:`open_file` says, in less time."""
+        problems = []
+        for path in self.paths():
+            try:
+                self._check_place(path, read_header(FileContent(path, self._sizes[path.name]), path)[1])
+            except RecordingError as problem:
+                problems.append(str(problem))
+        return problems
 
     def header_named(self, path: Path) -> Header:
         """The header that the name of a file implies."""
@@ -207,10 +268,29 @@ class Session:
         return self.part_of(self._files["scheduler"][0]) == 0
 
     def first_tick(self) -> int:
-        """The first tick that is recorded; where a ring has dropped old parts, that of the oldest that is left."""
+        """The first tick that is held: the graph's first, but where a ring has dropped old parts that of the oldest left."""
         if not self.begins:
             return next((seal.first for seal in self.marks("scheduler") if seal.rows), self.graph.first_tick)
         return self.graph.first_tick
+
+    def held_ticks(self) -> tuple[int, int]:
+        """The first and the last tick that are held; the last is `first` - 1 where there is none.
+
+        Raises:
+            RecordingDamaged: it claims more ticks than its rows can have: nodes run, or have rows, more often than that.
+        """
+        first, last = self.first_tick(), self.last_tick()
+        if last - first > self._size_of("scheduler"):  # else there is a byte for each, which is soon looked up
+            slowest = min((node.rate for node in self.graph.nodes), default=self.graph.tick_rate)
+            most = max(_LONGEST_IDLE, min(2 / slowest, _LONGEST_PERIOD)) * self.graph.tick_rate
+            rows = min(sum(max(seal.rows, 0) for seal in self.marks("scheduler")), self._size_of("scheduler"))
+            if last - first > (rows + 1) * most:
+                what = f"it claims ticks {first} to {last}, and has {rows:,} rows"
+                raise RecordingDamaged(str(self._files["scheduler"][0]), "on purpose", what)
+        return first, last
+
+    def _size_of(self, stem: str) -> int:
+        return sum(self._sizes[path.name] for path in self._files[stem])
 
     @staticmethod
     def part_of(path: Path) -> int:

@@ -39,7 +39,7 @@ from horus_core.memory.control import (
 from horus_core.memory.drain import Drain, Slice
 from horus_core.memory.segment import E_LENGTH, E_TICK
 from horus_core.memory.shared import Memory
-from horus_core.recording.format.header import Header
+from horus_core.recording.format.header import SENT, Header
 from horus_core.recording.writing.batches import Batch, BatchMaker, Copies
 from horus_core.recording.writing.options import Recording
 from horus_core.recording.writing.parts import Parts
@@ -269,10 +269,18 @@ class Recorder:
             pass
         if self._gap is not None:
             self._end_gap()
+        self._add_event(SENT, messages=self._sent())
         if self._copies.size or self._copies.events or self._copies.before:
             self._hand_on(time.monotonic())
         self._work.put(None)
         self._thread.join()
+
+    def _sent(self) -> dict[str, dict[str, int]]:
+        """How many messages each lane has had, by node and topic: what a reader needs to know that nothing is missing."""
+        found: dict[str, dict[str, int]] = {name: {} for name in self._maker.publishers.values()}
+        for publisher, place, drain in self._drains:
+            found[self._name(publisher)][self._maker.topics[publisher][place]] = drain.cursor
+        return found
 
     # What the writer's thread does.
 

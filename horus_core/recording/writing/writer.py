@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from horus_core.processes.own_files import opener
 from horus_core.recording.format.dictionaries import implied_names
-from horus_core.recording.format.names import file_stem
+from horus_core.recording.format.names import file_name, file_stem
 from horus_core.recording.format.schemas import EVENTS, MESSAGES, RECEIVED, STATUSES, TICKS, Header, mark, with_header
 
 _SCHEMAS = {"scheduler": TICKS, "node": MESSAGES, "events": EVENTS}
@@ -37,8 +37,7 @@ class FileWriter:
 
     def __init__(self, folder: Path, header: Header, compression: str | None = None) -> None:
         stem = header.kind if header.kind != "node" else file_stem(header.node)
-        part = f".{header.part}" if header.part else ""
-        self.path = folder / f"{stem}@{header.id}{part}.arrow"
+        self.path = folder / file_name(stem, header.id, header.part)
         self._schema = with_header(_SCHEMAS[header.kind], header)
         # pa.OSFile does not buffer: what write() returned from has reached the kernel, whatever happens to this process.
         unnamed = folder / f".{self.path.name}.new"
