@@ -158,7 +158,8 @@ class Count:
         for node, topics in self.told.sent.items():
             for topic, sent in topics.items():
                 ends[node, topic] = max(ends.get((node, topic), 0), sent)
-        from_start = not self.told.trimmed and self._session.begins
+        # What begins in mid-recording, a trimmed session or a replay of a range, does not hold the lanes' first messages.
+        from_start = not self.told.trimmed and self._session.begins and self._session.graph.first_tick == 0
         for node in self._session.senders:
             for lane in lanes:
                 if lane.node == node and lane.recorded:

@@ -83,7 +83,6 @@ class Recorder:
         self._maker = maker = BatchMaker(graph, control[H_EPOCH] - control[H_EPOCH_MONOTONIC])
         self._first_tick = header.graph.first_tick
         maker.first_tick = self._first_tick
-        self._lived_through = int(control[H_RELEASED]) + 1 < self._first_tick  # ticks that are not to be recorded
         self._latched: set[tuple[int, int]] = set()  # publisher, place among its topics
         count = len(graph.nodes)
         places: dict[int, int] = {}
@@ -171,7 +170,7 @@ class Recorder:
             limit = min(outside if publisher < 0 else limits[publisher], within[publisher])
             dead = final and (publisher < 0 or control[layout.node(publisher) + N_STATE] in (W_DEAD, W_FAILED))
             slices = drain.take(limit, all_written=dead)
-            if slices and self._lived_through:
+            if slices:
                 slices = self._after_the_start(publisher, place, slices)
             if slices:
                 copies.add_messages(publisher, place, slices)
@@ -179,7 +178,7 @@ class Recorder:
                 self._note_loss(publisher, place, drain)
         for position, drain in enumerate(self._traces):
             slices = drain.take(limits[position] if whole_ticks else FREE)
-            if slices and self._lived_through:
+            if slices:
                 slices = _in_range(slices, self._first_tick)
             if slices and position in self._skip_ticks:
                 slices = [_after(each, self._skip_ticks[position]) for each in slices]
