@@ -75,6 +75,11 @@ def main() -> None:
         os._exit(1)
     control[H_RECORDER_STATE] = RECORDER_WRITES
     report("ready", [str(path) for path in recorder.paths])
+
+    def looked() -> None:
+        """It is not stuck: who waits for the disk is at work, too."""
+        control[H_RECORDER_LOOKED] = time.monotonic_ns()
+
     orphaned = told = False
     hurry_until = 0.0
     while control[H_STATE] != ENDED:
@@ -83,7 +88,7 @@ def main() -> None:
             time.sleep(_ORPHANED_SECONDS)
             _end_families(control, Layout.of(graph))
             break
-        control[H_RECORDER_LOOKED] = time.monotonic_ns()
+        looked()
         new = recorder.poll()
         if recorder.failure is not None and not told:
             told = True
@@ -96,7 +101,7 @@ def main() -> None:
             hurry_until = now + _HURRY_SECONDS
         else:
             time.sleep(_HURRIED_POLL_SECONDS if now < hurry_until else POLL_SECONDS)
-    recorder.close()
+    recorder.close(looked)
     if recorder.failure is not None and not told:
         report("failed", recorder.failure)
     report("closed")

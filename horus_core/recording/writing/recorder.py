@@ -52,6 +52,7 @@ LOSS_SECONDS = 1.0  # the promise: the most that a power cut takes
 SYNC_SECONDS = LOSS_SECONDS - 2 * FLUSH_SECONDS
 STALL_SECONDS = 2.0
 FLUSH_BYTES = 4 << 20
+_WAITING_SECONDS = 0.2
 PIECE_BYTES = 8 << 20  # of one node, that are copied at once
 
 
@@ -262,8 +263,12 @@ class Recorder:
         self._control[H_RECORDER_BACKLOG] = self._backlog
         self._work.put(copies)
 
-    def close(self) -> None:
-        """Takes the rest, writes it and closes the files; returns when the disk has them."""
+    def close(self, waiting: Callable[[], None] = lambda: None) -> None:
+        """Takes the rest, writes it and closes the files; returns when the disk has them.
+
+        Args:
+            waiting: called now and then meanwhile: a disk may take its time.
+        """
         while self.poll(final=True):
             pass
         if self._gap is not None:
@@ -272,7 +277,9 @@ class Recorder:
         if self._copies.size or self._copies.events or self._copies.before:
             self._hand_on(time.monotonic())
         self._work.put(None)
-        self._thread.join()
+        while self._thread.is_alive():
+            waiting()
+            self._thread.join(_WAITING_SECONDS)
 
     def _sent(self) -> dict[str, dict[str, int]]:
         """How many messages each lane has had, by node and topic: what a reader needs to know that nothing is missing."""
@@ -284,8 +291,10 @@ class Recorder:
     # What the writer's thread does.
 
     def _write_all(self) -> None:
-        synced = time.monotonic()  # when the last sync began: what was written before is on the disk
-        written = False  # since then
+        synced = (
+            time.monotonic()
+        )  # when the last sync ended; on a slow disk one after the other would leave no time to write
+        written = False  # since it began
         while True:
             try:
                 copies = self._work.get(timeout=SYNC_SECONDS)
@@ -301,8 +310,9 @@ class Recorder:
                 self._on_targets(self._note_room)
                 written = True
             if written and began - synced >= SYNC_SECONDS:
-                synced, written = time.monotonic(), False
+                written = False
                 self._on_targets(Parts.sync)
+                synced = time.monotonic()
             if self._main in self._targets:
                 self._control[H_RECORDED_BYTES] = self._main.size()
             self._oldest = None
