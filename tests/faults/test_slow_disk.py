@@ -38,7 +38,7 @@ def test_syncs_longer_than_the_patience_with_a_stuck_recorder_cost_nothing_and_a
 ) -> None:
     monkeypatch.setattr("horus_core.recording.writing.child.STUCK_SECONDS", 1.0)
     monkeypatch.setattr("horus_core.recording.writing.child.SAY_SECONDS", 0.5)
-    scheduler = Scheduler(tick_rate=100, recording="slow")
+    scheduler = Scheduler(tick_rate=100, recording="slow", deterministic=True)
     for name in ("a", "b"):
         scheduler.add(Node(name=name, tick=lambda node: node.send(f"{node.name}/n", 1), rate=100, pubs=[f"{name}/n"]))
     scheduler.run(duration=0.5)
