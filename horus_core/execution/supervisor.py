@@ -115,13 +115,11 @@ class Supervisor:
         first = plan.options.first_tick
         try:
             self.control = create_control(self.memory, self.layout, first, plan.recording is not None)
-            self._make_parts(
-                Workers(plan, shipment, self.memory, self.control, self.layout, START_SECONDS, self.degradations)
-            )
+            self._make_parts(Workers(plan, shipment, self.memory, self.control, self.layout, self.degradations))
             self._enter(Phase.STARTING)
             self._start_recorder(shipment.graph)
             for record in self._workers.records:
-                self._workers.start(record, first, self.epoch_ns)
+                self._workers.start(record, first, self.epoch_ns, START_SECONDS)
             self._wait_until_ready()
             if not self.epoch_ns:
                 self._set_epoch()
@@ -304,7 +302,7 @@ class Supervisor:
         tick, past = int(self.control[H_RELEASED]) + 1, self.plan.options.pasts.get(record.node.name)
         came = None if past is None else past.return_after(record.failed_in)
         record.back_at = None if came is None else came.back
-        self._workers.start(record, tick if came is None else came.started, self.epoch_ns)
+        self._workers.start(record, tick if came is None else came.started, self.epoch_ns, START_SECONDS)
 
     def _look_who_is_stuck(self) -> None:
         looked, now = int(self.control[H_RECORDER_LOOKED]), time.monotonic_ns()
@@ -357,7 +355,6 @@ class Supervisor:
     def stop(self) -> None:
         """Ends every process, in order, each with its time limit, and removes the graph's names."""
         if self.phase is Phase.NEW:
-            self.phase = self.phase.to(Phase.ENDED)
             self.memory.remove_all()
             self.memory.let_go()
             return

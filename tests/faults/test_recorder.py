@@ -169,7 +169,7 @@ def test_beyond_the_memory_bound_whole_ticks_are_left_out_and_written_down(stall
 def _step(scheduler: Scheduler) -> Any:
     """Runs some ticks; the recorder."""
     scheduler.tick_for(0.1)
-    engine: Any = scheduler._engine
+    engine: Any = scheduler._run.engine
     return engine._recorder
 
 
@@ -206,7 +206,7 @@ def test_what_was_written_reaches_the_disk_though_the_graph_is_held(monkeypatch:
     monkeypatch.setattr(parts_module.Parts, "sync", note)
     scheduler = _graph("held", execution="inline", pace=False)
     scheduler.tick_for(0.5)
-    engine: Any = scheduler._engine
+    engine: Any = scheduler._run.engine
     path = engine._recorder._main._part.files[0].path
     _until(lambda: [engine._recorder.poll(), path.stat().st_size > 3 * 250 * 8][1])  # the ticks' numbers alone
     _until(lambda: synced and synced[-1] == path.stat().st_size)

@@ -36,7 +36,7 @@ scheduler.add(Node(name="a", tick=lambda node: None, rate=100, pubs=["x", "y"]))
 scheduler.add(Node(name="b", tick=lambda node: None, rate=50, subs=["x"], pubs=["z"]))
 scheduler.add(Node(name="c", tick=lambda node: None, rate=50, subs=["y", "from outside"]))
 scheduler.tick_once()
-graph = scheduler._engine.memory.graph
+graph = scheduler._run.engine.memory.graph
 there = [path.lstat().st_blocks * 512 for path in Path("/dev/shm").iterdir() if graph in path.name]
 scheduler.stop()
 print(foreseen[0], sum(there))
