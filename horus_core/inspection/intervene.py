@@ -1,4 +1,4 @@
-"""Stops and restarts nodes of a running graph from outside; how that is asked for is in ``orders``."""
+"""Stops and restarts nodes of a running graph from outside; how that is asked for is in ``memory.commands``."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Exports a session as tables: csv, parquet, jsonl or arrow, with decoded columns.
 
-``fields``   the messages of a topic as columns, decoded many at a time
-``kinds``    the type of a column, found over the whole session
-``columns``  values as Arrow columns
-``tables``   rows: one per message, or one per tick
-``formats``  files
+``fields``        the messages of a topic as columns, decoded many at a time
+``column_types``  the type of a column, found over the whole session
+``columns``       values as Arrow columns
+``tables``        rows: one per message, or one per tick
+``formats``       files
 
 A session is read twice: first for the types of its fields, then for its rows. Both in constant memory.
 """
