@@ -69,7 +69,7 @@ class TopicContent:
     def _add_columns(self, layout: Layout, ticks: np.ndarray, matrices: list[np.ndarray]) -> None:
         differ = np.zeros(len(ticks), dtype=bool)
         for slot in layout.slots:
-            if slot.kind == "none" or not self._counts_field(field_name(slot.path)):
+            if slot.kind in ("none", "map") or not self._counts_field(field_name(slot.path)):
                 continue
             one, other = (slot.values(matrix) for matrix in matrices)
             unequal, sizes = self._tolerance.exceeded(one, other)
