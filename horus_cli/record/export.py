@@ -58,8 +58,8 @@ def command(
 ) -> int:
     """Write the messages of SESSION as a table: a row per message with tick, time, node, topic and a column per field.
 
-    Nested names are joined with dots, arrays become lists (in CSV, large ones only their shape). pandas and polars read all four
-    formats, duckdb all but Arrow.
+    Nested names are joined with dots, arrays become lists (in CSV, large ones only their shape). pandas and polars read all
+    four formats, duckdb all but Arrow.
 
     Ends with exit code 1 if something of it is damaged or does not decode; the rest is written then.
 
