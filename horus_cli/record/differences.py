@@ -11,9 +11,34 @@ if TYPE_CHECKING:
     from horus_core.recording.compare import Comparison, TopicComparison
 
 
-def show_topics(found: Comparison, a: str, b: str) -> None:
+def show_comparison(found: Comparison, a: str, b: str, everything: bool) -> None:
+    """The answer in one line, then what differs; `everything` shows the rest too."""
+    show.say(answer(found))
+    show_ticks(found, a, b)
+    show_topics(found, a, b, everything)
+    if everything:
+        show.say()
+        show_timing(found, a, b)
+    show_settings(found)
+
+
+def answer(found: Comparison) -> str:
+    """Whether two sessions are equal, and if not, from when on."""
+    topics, differing = len(found.topics), sum(not topic.equal for topic in found.topics)
+    if found.equal:
+        messages = sum(topic.messages_a for topic in found.topics)
+        return f"equal: {count(messages, 'message')} on {count(topics, 'topic')}"
+    since = "" if found.first_tick is None else f" from tick {found.first_tick} on"
+    return f"different{since}" + (f": {differing} of {count(topics, 'topic')}" if differing else "")
+
+
+def show_topics(found: Comparison, a: str, b: str, everything: bool = True) -> None:
     """A row per topic, then a row per field that differs; `a` and `b` are what the two sessions are called."""
-    rows = [(each.topic, each.node, each.messages_a, each.messages_b, verdict(each, a, b)) for each in found.topics]
+    rows = [
+        (each.topic, each.node, each.messages_a, each.messages_b, verdict(each, a, b))
+        for each in found.topics
+        if everything or not each.equal
+    ]
     if rows:
         columns = [Column("topic", 10), Column("node", 6), Column(f">{a}", 8), Column(f">{b}", 7)]
         table([*columns, Column("content", 9, folds=True)], rows)
@@ -79,7 +104,7 @@ def show_not_compared(found: Comparison) -> None:
 
 
 def show_timing(found: Comparison, a: str, b: str) -> None:
-    """How long nodes took; settings that are not the same."""
+    """How long nodes took."""
     rows = [
         (each.node, *(_pair(value) for value in (each.p50, each.p99, each.largest)), each.status_differs or "")
         for each in found.timing
@@ -88,6 +113,10 @@ def show_timing(found: Comparison, a: str, b: str) -> None:
         columns = [Column("node", 10), Column("median", 9), Column("99 %", 8), Column("longest", 6)]
         columns.append(Column(">late or failed in one only", 7))
         table(columns, rows, title=f"Time per tick, {show.one_line(a)} / {show.one_line(b)} (not a difference)")
+
+
+def show_settings(found: Comparison) -> None:
+    """Settings that are not the same."""
     for setting in found.settings:
         where = f"node {show.one_line(setting.node)}" if setting.node else "graph"
         values = f"{show.value(_plain(setting.a))} / {show.value(_plain(setting.b))}"

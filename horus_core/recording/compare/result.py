@@ -66,7 +66,10 @@ class TopicComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TickComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The ticks of one node: how many it ran in, in both sessions and in one only; the first of the latter."""
+    """The ticks of one node: how many it ran in, in both sessions and in one only; the first of the latter.
+
+    Ticks that only a session has in which the node was replayed do not count: it had nothing to do in them.
+    """
 
     node: str
     both: int
@@ -93,7 +96,10 @@ class TimingComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettingDifference(msgspec.Struct, frozen=True):
-    """A setting of the graph or of a node ('' for the graph) that is not the same. Never a difference in content."""
+    """A setting of the graph or of a node ('' for the graph) that is not the same. Never a difference in content.
+
+    Those of nodes that were replayed in either session are not compared: a replay knows less of them.
+    """
 
     node: str
     setting: str
