@@ -43,6 +43,7 @@ from horus_core.recording.format.header import SENT, Header
 from horus_core.recording.writing.batches import Batch, BatchMaker, Copies
 from horus_core.recording.writing.options import Recording
 from horus_core.recording.writing.parts import Parts
+from horus_core.recording.writing.ranges import after, in_range
 from horus_core.recording.writing.resume import skip_written
 
 FLUSH_SECONDS = 0.2
@@ -180,9 +181,9 @@ class Recorder:
         for position, drain in enumerate(self._traces):
             slices = drain.take(limits[position] if whole_ticks else FREE)
             if slices:
-                slices = _in_range(slices, self._first_tick)
+                slices = in_range(slices, self._first_tick)
             if slices and position in self._skip_ticks:
-                slices = [_after(each, self._skip_ticks[position]) for each in slices]
+                slices = [after(each, self._skip_ticks[position]) for each in slices]
                 slices = [each for each in slices if len(each[0])]
             if slices:
                 copies.add_ticks(position, slices)
@@ -196,7 +197,7 @@ class Recorder:
         Of the ticks before, which are only lived through, the last message of a latched topic is kept for the beginning of the
         files.
         """
-        kept = _in_range(slices, self._first_tick)
+        kept = in_range(slices, self._first_tick)
         before = [each for each in slices if each[0][0, E_TICK] < self._first_tick]
         if before and (publisher, place) in self._latched:
             rows, payload = before[-1]
@@ -377,25 +378,3 @@ class Recorder:
         except Exception as problem:
             if target is self._main:
                 self.failure = self.failure or str(problem) or type(problem).__name__
-
-
-def _in_range(slices: list[Slice], first_tick: int) -> list[Slice]:
-    """What was sent from `first_tick` on."""
-    found = [_from(each, first_tick) for each in slices]
-    return [each for each in found if len(each[0])]
-
-
-def _from(piece: Slice, tick: int) -> Slice:
-    """The rows from `tick` on; rows are in the order of their ticks."""
-    rows, payload = piece
-    if rows[0, E_TICK] >= tick:
-        return piece
-    first = int(np.searchsorted(rows[:, E_TICK], tick))
-    return rows[first:], payload[int(rows[:first, E_LENGTH].sum()) :]
-
-
-def _after(piece: Slice, tick: int) -> Slice:
-    """The rows of a trace after `tick`; they all have one length."""
-    rows, payload = piece
-    keep = rows[:, E_TICK] > tick
-    return rows[keep], payload.reshape(len(rows), -1)[keep].reshape(-1)
