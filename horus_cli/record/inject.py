@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 )
 @speed_option
 @range_options("Replay")
+@click.option(
+    "--cold",
+    is_flag=True,
+    help="With --start-tick: start the live nodes there with nothing behind them, instead of running the ticks before.",
+)
 @override_option
 @record_options("the run")
 @click.option("--inline", is_flag=True, help="Run all nodes in one process, for a debugger.")
@@ -57,6 +62,7 @@ def command(
     speed: float | None,
     start_tick: int | None,
     stop_tick: int | None,
+    cold: bool,
     overrides: tuple[str, ...],
     record: str | None,
     overwrite: bool,
@@ -87,7 +93,7 @@ def command(
     fields = tolerances.with_project(Path(script) if script and Path(script).is_dir() else Path(), found)
     injection = prepare(found, nodes, all_but, script, script_arguments(ctx))
     scheduler = injection.scheduler
-    scheduler.start_at_tick(first)
+    scheduler.start_at_tick(first, cold=cold)
     if stop_tick is not None:
         scheduler.stop_at_tick(stop_tick)
     if speed is not None:
@@ -95,10 +101,8 @@ def command(
     for text in overrides:
         scheduler.set_replay_override(*split_override(found, text, injection.replayed))
     remark(found, last)
-    if first > found.graph.first_tick:
-        show.complain(
-            f"the live nodes start in tick {first} and remember nothing: what earlier ticks left in them is missing"
-        )
+    if cold and first > found.held_ticks()[0]:
+        show.complain(f"the live nodes start in tick {first} with nothing behind them, as --cold asks")
     for line in injection.remarks():
         show.complain(show.one_line(line))
     player = Player(found.name, first, found.graph.tick_rate, 1.0 if speed is None else speed, quiet=as_json)

@@ -132,6 +132,15 @@ def test_a_range_an_override_and_the_scripts_arguments(main: Path) -> None:
     assert float(row[4]) == pytest.approx(0.5 * 2.0 + 101 * 2.0 * 0.01), "it has lived through the ticks before"
 
 
+def test_from_the_middle_the_live_node_has_lived_through_the_ticks_before_or_starts_cold(main: Path) -> None:
+    result = inject("--nodes", "sensor", "--start-tick", "100", "--check")
+    assert "ticks:    100 to" in result.out
+    cold = inject("--nodes", "sensor", "--start-tick", "100", "--cold")
+    assert "with nothing behind them" in cold.err
+    row = next(row for row in lines_of(cold.out) if row[:3] == ["ctrl.cmd", "output", "100"])
+    assert float(row[4]) == pytest.approx(0.5 * reading(100) + reading(100) * 0.01), "its sum begins in tick 100"
+
+
 def test_a_live_node_that_fails_ends_it_with_1_and_is_compared_up_to_there(main: Path, tmp_path: Path) -> None:
     result = inject("--nodes", "sensor", "--script", script(tmp_path, RAISES), code=1)
     assert "node 'controller' raised an exception in tick 50" in result.err
