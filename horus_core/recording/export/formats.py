@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -240,10 +241,19 @@ class JsonLinesFile(OutputFile):
         columns = [_json_values(table.column(place), field) for place, field in enumerate(self.schema)]
         names, rows = table.column_names, zip(*columns, strict=True)
         lines = ({name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows)
-        self._sink.write(self._encoder.encode_lines(lines))
+        text = self._encoder.encode_lines(lines)
+        self._sink.write(text if text.isascii() and b"\x7f" not in text else _harmless(text))
 
     def _close(self) -> None:
         pass
+
+
+_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")  # C1 controls, and what turns text around
+
+
+def _harmless(text: bytes) -> bytes:
+    """JSON that steers no terminal that it is shown on: such characters stand as ``\\uXXXX``, which is the same text."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text.decode()).encode()
 
 
 def _json_values(column: pa.ChunkedArray, field: pa.Field) -> list[Any]:
