@@ -16,3 +16,7 @@ A folder is a room; from the ground up, each imports only those before it (ARCHI
 ``project``     ``horus.toml``
 ``trials``      run again, and judge
 """
+
+from horus_core.processes.standard_streams import open_standard_streams as _open_standard_streams
+
+_open_standard_streams()

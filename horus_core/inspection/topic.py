@@ -19,6 +19,7 @@ from horus_core.memory.control import ENDED, H_EXTERNAL, H_RELEASED, H_STATE, H_
 from horus_core.memory.lane import LaneReader, LaneWriter
 from horus_core.memory.shared import SharedMemory
 from horus_core.messages.encoding import Decoder, Encoder
+from horus_core.processes.own_files import open_own
 
 _POLL_SECONDS = 0.001
 
@@ -127,9 +128,7 @@ class Topic:
         """
         attached = self._attached
         encoding, payload = self._encode(data)
-        lock = os.open(
-            runtime_folder() / f"graph-{attached.graph.id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        lock = open_own(runtime_folder() / f"graph-{attached.graph.id}.lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not attached.alive:

@@ -262,6 +262,7 @@ class Scheduler(Composition, ReplayControl, Inquiry, Recordings):
         launch, settings = launching.take(), self._settings
         if launch is None:
             return None
+        settings.name = launch.name or settings.name
         if launch.record is not None:
             settings.launched, settings.overwrite = launch.record, launch.overwrite
         if launch.record_topics is not None or launch.record_exclude:

@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from horus_core.recording.format.header import Header
-from horus_core.recording.format.names import FILE_NAME
+from horus_core.recording.format.names import FILE_NAME, STARTING
 from horus_core.recording.writing.batches import Batch, BatchMaker
 from horus_core.recording.writing.latches import Latches
 from horus_core.recording.writing.options import Recording
@@ -56,6 +56,7 @@ class Parts:
             for batch in written_latched(folder, header, name):
                 self._latches.note(publisher, batch)
         self._part = self._open(number)
+        (folder / STARTING).unlink(missing_ok=True)
         self.made_room = (0, 0)
         self._unnamed = [folder, folder.parent]  # folders that do not have their new entries on the disk yet
 
