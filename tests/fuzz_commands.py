@@ -27,7 +27,8 @@ import msgspec
 
 from tests.damage import ACCIDENTS, LIES
 
-SLOWEST_SECONDS = 10.0
+SLOWEST_SECONDS = 10.0  # of the processor
+PATIENCE_SECONDS = 120.0  # for what does nothing
 MOST_MEMORY_MB = 1500
 MOST_ADDRESSES = 6 << 30  # so that what takes too much fails, and not the machine
 SCRIPT = """
@@ -61,13 +62,19 @@ def _alarm(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def _in_time() -> Iterator[None]:
-    before = signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, SLOWEST_SECONDS)
+    timers = {
+        signal.ITIMER_PROF: (signal.SIGPROF, SLOWEST_SECONDS),
+        signal.ITIMER_REAL: (signal.SIGALRM, PATIENCE_SECONDS),
+    }
+    before = {number: signal.signal(number, _alarm) for number, _ in timers.values()}
+    for timer, (_, seconds) in timers.items():
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for timer, (number, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
@@ -182,6 +189,7 @@ class Trial:
             ["record", "replay", "s", "--speed", "0"],
             ["record", "inject", "s", "--script", script, "--nodes", "source", "--speed", "0"],
             ["blackbox", "show", "s"],
+            ["blackbox", "show", "s", "--json"],
             ["record", "clean", "--max-age-days", "0", "--dry-run"],
         )
         for name in ("t", "m"):
@@ -256,8 +264,9 @@ def fuzz(seconds: float, seed: int, most: int | None = None) -> str | None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--sessions", type=int, default=None, help="at most so many")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    outcome = fuzz(given.seconds, given.seed)
+    outcome = fuzz(given.seconds, given.seed, given.sessions)
     if outcome is not None:
         sys.exit(outcome)

@@ -22,7 +22,7 @@ def command(session: str, anomalies: bool, as_json: bool) -> None:
     found = find_session(session)
     events = [event for event in found.events() if not anomalies or event["event"] not in _USUAL]
     if as_json:
-        show.as_json([{**event, "time": event["time"].isoformat()} for event in events])
+        show.as_json(events)
         return
     span = f"ticks {found.first_tick()} to {found.last_tick()}"
     show.say(
