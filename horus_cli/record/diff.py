@@ -8,6 +8,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.progress import progress
 from horus_cli.record.options import nodes_option, range_options, session_argument, topics_option
 from horus_cli.record.tolerance import Tolerances, tolerance_option
 from horus_cli.tables import wide_option
@@ -57,7 +58,8 @@ def command(
 
     one, other = find_session(a), find_session(b)
     fields = tolerances.with_project(Path(), one, other)
-    found = compare(one, other, nodes, topics, tolerances.default, ignore, limit, start_tick, stop_tick, fields)
+    with progress("comparing", one, other):
+        found = compare(one, other, nodes, topics, tolerances.default, ignore, limit, start_tick, stop_tick, fields)
     if as_json:
         show.as_json(found)
     else:

@@ -8,6 +8,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.progress import progress
 from horus_cli.record.options import nodes_option, range_options, session_argument, topics_option
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def command(
     Nested names are joined with dots, arrays become lists (in CSV, large ones only their shape). pandas and polars read all
     four formats, duckdb all but Arrow.
 
-    Ends with exit code 1 if something of it is damaged or does not decode; the rest is written then.
+    Ends with exit code 1 if something of it is damaged or missing, or does not decode; the rest is written then.
 
     \b
     horus record export monday -o monday.parquet
@@ -73,8 +74,10 @@ def command(
 
     if as_json and output == STANDARD_OUTPUT:
         raise click.UsageError("--json writes to standard output, as --output - does; give one of them")
-    report = export(find_session(session), output, format_, nodes, topics, start_tick, stop_tick, wide, images)
-    for line in report.damage:
+    found = find_session(session)
+    with progress("exporting", found, times=2):
+        report = export(found, output, format_, nodes, topics, start_tick, stop_tick, wide, images)
+    for line in (*report.damage, *report.lost):
         show.complain(show.one_line(line))
     if report.undecodable:
         show.complain(f"{report.undecodable:,} messages do not decode; their fields are empty")

@@ -8,6 +8,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.progress import progress
 from horus_cli.record.options import session_argument
 from horus_cli.tables import Column, table, wide_option
 
@@ -31,7 +32,9 @@ def command(session: str, as_json: bool) -> None:
     from horus_core.recording.keeping.sessions import find_session
     from horus_core.recording.reading.summary import summarize
 
-    found = summarize(find_session(session))
+    read = find_session(session)
+    with progress("reading", read):
+        found = summarize(read)
     if as_json:
         show.as_json(found)
         return

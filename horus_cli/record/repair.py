@@ -8,6 +8,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.progress import progress
 from horus_cli.record.differences import count
 from horus_cli.record.options import session_argument
 
@@ -26,7 +27,9 @@ def command(session: str, as_json: bool) -> None:
     from horus_core.recording.keeping.repair import repair
     from horus_core.recording.keeping.sessions import find_session
 
-    report = repair(find_session(session))
+    found = find_session(session)
+    with progress("repairing", found):
+        report = repair(found)
     if as_json:
         show.as_json(report)
         return

@@ -24,7 +24,9 @@ from horus_core.recording.export.pictures import Pictures
 from horus_core.recording.export.tables import Lane, LongTable, WideTable, by_topic
 from horus_core.recording.format.names import file_stem
 from horus_core.recording.format.patterns import expanded
+from horus_core.recording.reading.counting import likely_losses
 from horus_core.recording.reading.file import Damage
+from horus_core.recording.reading.loss import NodeLoss
 from horus_core.recording.reading.messages import Messages, read_messages
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.windows import bounded, windows
@@ -57,6 +59,7 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
         undecodable: messages that do not decode; their fields are null.
         damage: what could not be read and is missing.
         pictures: how many were written beside the table.
+        lost: messages that the recording should hold and does not; not counted for a range of ticks.
     """
 
     files: list[ExportedFile]
@@ -64,11 +67,12 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
     undecodable: int
     damage: list[str]
     pictures: int = 0
+    lost: list[NodeLoss] = []
 
     @property
     def whole(self) -> bool:
         """Whether everything that was recorded is in it."""
-        return not (self.undecodable or self.damage)
+        return not (self.undecodable or self.damage or self.lost)
 
 
 def export(
@@ -128,7 +132,7 @@ def export(
         file = outputs.add(kind(target, table.schema))
         for window in source.windows():
             file.add(table.rows(window, lanes))
-    return _report(outputs, table.undecodable, source.damage)
+    return _report(outputs, table.undecodable, source)
 
 
 def _export_folder(
@@ -148,7 +152,7 @@ def _export_folder(
             for topic in topics:
                 if part := _on_topic(window, topic):
                     files[topic].add(tables[topic].rows(part, lanes))
-    return _report(outputs, sum(table.undecodable for table in tables.values()), source.damage)
+    return _report(outputs, sum(table.undecodable for table in tables.values()), source)
 
 
 def _on_topic(window: list[tuple[str, Messages]], topic: str) -> list[tuple[str, Messages]]:
@@ -196,6 +200,12 @@ class _Source:
         held = max(_HELD_BYTES // len(self._nodes), 1 << 20)
         return read_messages(self._session, node, self.damage, self._topics, self._first, self._last, block_bytes=held)
 
+    def lost(self) -> list[NodeLoss]:
+        """What is missing, where all ticks of a session that has ended were asked for."""
+        if self._session.state == "running" or (self._first, self._last) != (None, None):
+            return []
+        return [loss for loss in likely_losses(self._session, self.damage) if loss.node in self._nodes]
+
     def lanes(self) -> dict[tuple[str, str], Lane]:
         """All lanes with messages, with the kinds of their fields."""
         lanes: dict[tuple[str, str], Lane] = {}
@@ -242,7 +252,7 @@ class _Outputs:
                 self.pictures.discard()
 
 
-def _report(outputs: _Outputs, undecodable: int, damage: list[Damage]) -> ExportReport:
+def _report(outputs: _Outputs, undecodable: int, source: _Source) -> ExportReport:
     written = [
         ExportedFile(
             path=STANDARD_OUTPUT if file.path is None else str(file.path),
@@ -256,6 +266,7 @@ def _report(outputs: _Outputs, undecodable: int, damage: list[Damage]) -> Export
         files=written,
         rows=sum(file.rows for file in written),
         undecodable=undecodable,
-        damage=[str(each) for each in dict.fromkeys(damage)],
+        damage=[str(each) for each in dict.fromkeys(source.damage)],
         pictures=outputs.pictures.count,
+        lost=source.lost(),
     )

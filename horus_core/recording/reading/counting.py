@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from horus_core.recording.reading.loss import LaneCount, NodeLoss, loss_of
 from horus_core.recording.reading.messages import Messages, read_messages
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.ticks import TickRows, read_ticks
-from horus_core.recording.reading.told import Told
+from horus_core.recording.reading.told import Told, told_by
 
 _MOST_INCIDENTS = 1000
 _ORDINARY = frozenset({"start", "ready", "stop", "end", "miss", SENT})  # misses are counted; a bad run has thousands
@@ -269,6 +270,12 @@ def _decoded(detail: str) -> Any:
         return msgspec.json.decode(detail)
     except (msgspec.MsgspecError, RecursionError):
         return detail
+
+
+def likely_losses(session: Session, damage: Sequence[Damage]) -> list[NodeLoss]:
+    """What is missing of a session's messages; counted only where `damage` or anything else tells that something may be."""
+    suspect = damage or session.state == "recovered" or not told_by(session).is_whole
+    return losses_of(session) if suspect else []
 
 
 def losses_of(session: Session) -> list[NodeLoss]:

@@ -28,6 +28,7 @@ from horus_core.recording.format.header_footer import (
 from horus_core.recording.format.metadata import BATCH, DICTIONARY, SCHEMA
 from horus_core.recording.format.raw_batches import KINDS, Body, Names
 from horus_core.recording.format.schemas import BatchMark, Header, unsealed
+from horus_core.recording.reading import progress
 
 _PLAIN = {  # the schemas with names as numbers: what a batch itself holds
     kind: pa.schema([field.with_type(getattr(field.type, "index_type", field.type)) for field in schema])
@@ -138,6 +139,7 @@ class RecordingFile:
         One batch is in memory at a time, however long the file.
         """
         for frame, seal in self._frames_within(first_tick, last_tick):
+            progress.note(frame.stop - frame.start)
             batch = self.decode(frame, seal)
             if batch is not None:
                 yield batch
@@ -151,6 +153,7 @@ class RecordingFile:
     def bodies(self, first_tick: int | None = None, last_tick: int | None = None) -> Iterator[tuple[Body, Names]]:
         """The same batches as plain arrays, for what reads millions of small ones."""
         for frame, seal in self._frames_within(first_tick, last_tick):
+            progress.note(frame.stop - frame.start)
             try:
                 found = self._checked(frame, seal, self._content.read(frame.start, frame.stop))
             except PROBLEMS as problem:

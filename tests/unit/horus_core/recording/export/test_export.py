@@ -471,6 +471,20 @@ def test_a_cut_session_is_exported_up_to_the_cut_and_says_so(session: Session, t
     assert len(report.damage) == 1
 
 
+def test_messages_that_are_missing_are_told(tmp_path: Path) -> None:
+    recording = Recording({"n": ["t"], "m": ["u"]}).add("m", "u", [0] * 3)
+    recording.messages["n"] = [Message(tick, "t", tick, tick) for tick in (0, 1, 4, 5)]
+    made = recording.write(tmp_path / "s")
+    path = file_of(made, "n")
+    content = bytearray(path.read_bytes())
+    assert export(made, tmp_path / "x.csv").lost == [], "what nothing makes suspect is not counted"
+    cut(path, len(content) - 10)
+    report = export(Session(made.folder), tmp_path / "x.csv")
+    assert [(loss.node, loss.messages) for loss in report.lost] == [("n", 2)]
+    assert not report.whole
+    assert export(Session(made.folder), tmp_path / "x.csv", nodes=["m"]).lost == []
+
+
 def test_memory_does_not_grow_with_the_session(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
