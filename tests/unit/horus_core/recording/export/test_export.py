@@ -389,6 +389,7 @@ def test_a_cut_session_is_exported_up_to_the_cut_and_says_so(session: Session, t
     assert len(report.damage) == 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_session(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
@@ -460,6 +461,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from("tu"), plain), max_size=12))
 def test_any_values_can_be_exported_in_every_format(tmp_path_factory: pytest.TempPathFactory, found: list[Any]) -> None:
