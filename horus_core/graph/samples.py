@@ -14,18 +14,18 @@ from typing import Any
 
 
 def named_samples(callbacks: Iterable[Callable[..., Any]]) -> tuple[str, ...]:
-    """The side inputs that `callbacks` name.
+    """The side inputs that `callbacks` name, by name: the order of the code differs from one Python to the next.
 
     >>> def tick(node):
     ...     return node.sample("gps", lambda: 1.0)
     >>> named_samples([tick])
     ('gps',)
     """
-    found: dict[str, None] = {}
+    found: set[str] = set()
     for code in _codes(callbacks):
         if "sample" in code.co_names:
-            found.update(dict.fromkeys(_named_in(code)))
-    return tuple(found)
+            found.update(_named_in(code))
+    return tuple(sorted(found))
 
 
 def _codes(callbacks: Iterable[Callable[..., Any]]) -> Iterator[types.CodeType]:

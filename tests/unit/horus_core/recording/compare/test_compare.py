@@ -424,6 +424,7 @@ def expected_counts(a: list[Any], b: list[Any]) -> dict[str, tuple[int, int, int
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages, messages, st.integers(1, 9), st.integers(1, 9), st.randoms(use_true_random=False))
 def test_any_two_recordings_compare_as_by_hand(

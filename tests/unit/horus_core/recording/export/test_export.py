@@ -485,6 +485,7 @@ def test_messages_that_are_missing_are_told(tmp_path: Path) -> None:
     assert export(Session(made.folder), tmp_path / "x.csv", nodes=["m"]).lost == []
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_session(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
@@ -556,6 +557,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from("tu"), plain), max_size=12))
 def test_any_values_can_be_exported_in_every_format(tmp_path_factory: pytest.TempPathFactory, found: list[Any]) -> None:

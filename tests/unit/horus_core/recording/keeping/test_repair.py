@@ -114,6 +114,7 @@ def test_empty_and_missing_files_are_made(session: Session) -> None:
     assert report.messages == 20
 
 
+@pytest.mark.slow
 def test_every_cut_of_a_session_can_be_repaired(session: Session) -> None:
     path = file_of(session, "sensor")
     whole, original = path.read_bytes(), rows_of(session, "sensor")

@@ -88,6 +88,7 @@ def test_bodies_hold_what_batches_hold(session: Session) -> None:
                 assert found == batch.column("payload").to_pylist()
 
 
+@pytest.mark.slow
 def test_a_file_cut_at_any_byte_gives_its_whole_batches_and_says_what_is_missing(
     session: Session, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_tail_of_zeros_is_a_cut(session: Session) -> None:
     assert (damage.start, damage.stop) == (end, size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [None, "zstd"])
 def test_a_flipped_bit_is_found_or_harmless(session: Session, tmp_path: Path, compression: str | None) -> None:
     path = file_of(session, "sensor")
