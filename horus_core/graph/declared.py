@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from horus_core.graph.policies import Failure
+from horus_core.graph.policies import Failure, Miss
 from horus_core.graph.restart import Restart
 from horus_core.graph.spec import NodeSpec
 
@@ -41,6 +41,11 @@ class Declared:
         """What an exception or a crash does."""
         policy = Failure(self.spec.failure_policy)
         return self.spec.restart if policy is Failure.RESTART else policy
+
+    @property
+    def on_miss(self) -> Miss:
+        """What a missed deadline does."""
+        return Miss(self.spec.on_miss)
 
     @property
     def priority(self) -> int | None:

@@ -106,12 +106,15 @@ class Node(Declared):
         safe_state: Callback | None = None,
         memory_mb: float | None = None,
         open_files: int | None = None,
-        samples: Sequence[str] = (),
+        samples: str | Sequence[str] = (),
     ) -> None:
         self.name = _checked_name(name)
         self.state: Any = {}
         self._attachment: Attachment | None = None
         where = f"node {self.name!r}:"
+        for what, given_policy, kind in (("on_miss", on_miss, Failure), ("failure_policy", failure_policy, Miss)):
+            if isinstance(given_policy, kind):
+                raise InvalidValue(f"{where} {what}", repr(given_policy), "a policy of the other kind: Miss or Failure")
         if compute and on is not None:
             raise InvalidValue(f"{where} compute=True", f"given together with on={on!r}", "only one of compute and on")
         self.callbacks: dict[str, Callback] = {}
@@ -143,7 +146,7 @@ class Node(Declared):
             core=None if core is None else whole(f"{where} core", core, 0),
             spin=0.0 if spin is None else _spin(where, spin, core),
             watchdog=None if watchdog is None else positive_number(f"{where} watchdog", watchdog, "(seconds)"),
-            samples=_checked_samples(where, (*samples, *named_samples(self.callbacks.values()))),
+            samples=_checked_samples(where, samples, named_samples(self.callbacks.values())),
         )
         if on is not None and on not in self.subscribers():
             raise UnknownTopic(self.name, "run on", on, self.subscribers())
@@ -326,11 +329,12 @@ def _checked_callback(where: str, role: str, callback: Any) -> Callback:
     return callback  # type: ignore[no-any-return]
 
 
-def _checked_samples(where: str, names: Sequence[Any]) -> tuple[str, ...]:
+def _checked_samples(where: str, declared: str | Sequence[Any], named: Sequence[str]) -> tuple[str, ...]:
+    names = [declared] if isinstance(declared, str) else [*declared]
     for name in names:
         if not isinstance(name, str) or not name or len(name) > 100 or not name.isprintable():
             raise InvalidValue(f"{where} a side input", repr(name)[:120], "a name of 1 to 100 printable characters")
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys((*names, *named)))
 
 
 def _spin(where: str, spin: Any, core: int | None) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from horus import InvalidValue, Node
+from horus import Failure, InvalidValue, Miss, Node
 from horus_core.graph.samples import named_samples
 
 
@@ -171,3 +171,38 @@ def test_a_node_has_those_that_it_declares_and_those_that_any_callback_names_eac
 def test_a_name_that_is_none_is_refused_with_the_node(name: Any) -> None:
     with pytest.raises(InvalidValue, match="node 'driver': a side input"):
         Node(name="driver", tick=lambda node: None, samples=[name])
+
+
+class _Device:
+    def read(self, node: Node) -> Any:
+        return node.sample("of a device", read)
+
+
+DEVICE = _Device()
+
+
+def test_a_name_is_found_in_the_method_of_an_object_of_the_module() -> None:
+    def tick(node: Node) -> None:
+        DEVICE.read(node)
+
+    assert named_samples([tick]) == ("of a device",)
+
+
+def test_what_is_computed_from_a_constant_is_not_a_name() -> None:
+    def tick(node: Node, parts: list[str]) -> None:
+        node.sample("".join(parts), read)
+        node.sample("a" + parts[0], read)
+        node.sample(f"gps{parts}", read)
+        node.sample("imu", functools.partial(read))
+        node.sample("sonar", lambda: len("x" + "y"))
+
+    assert set(named_samples([tick])) == {"imu", "sonar"}
+
+
+def test_one_name_may_stand_alone_and_each_policy_has_its_own_kind() -> None:
+    assert Node(tick=lambda: None, samples="gps").spec.samples == ("gps",)
+    with pytest.raises(InvalidValue, match="on_miss"):
+        Node(tick=lambda: None, on_miss=Failure.SKIP)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="failure_policy"):
+        Node(tick=lambda: None, failure_policy=Miss.STOP)  # type: ignore[arg-type]
+    assert Node(tick=lambda: None, on_miss="stop").on_miss is Miss.STOP
