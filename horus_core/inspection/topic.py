@@ -109,7 +109,10 @@ class Topic:
         self._decode = Decoder(name, kind).decode
         self._capacity = attached.graph.lanes[self._lane].capacity
         memory, control, layout = attached.memory, attached.control, attached.layout
-        self._readers = [LaneReader(memory, control, layout, each, observe=True) for each in lanes]
+        self._readers = [
+            LaneReader(memory, control, layout, each, observe=True, latch=attached.graph.lanes[each].latch)
+            for each in lanes
+        ]
         for reader in self._readers:
             reader.start_at(int(control[H_RELEASED]) + 1)
 
@@ -134,7 +137,13 @@ class Topic:
             if not attached.alive:
                 raise NotRunning(f"called {attached.graph.name!r}", "it has ended")
             writer = LaneWriter(
-                attached.memory, attached.control, attached.layout, self._lane, self._capacity, lazy=True
+                attached.memory,
+                attached.control,
+                attached.layout,
+                self._lane,
+                self._capacity,
+                lazy=True,
+                latch=attached.graph.lanes[self._lane].latch,
             )
             following = int(attached.control[H_RELEASED]) + 1
             writer.put(encoding, payload, following, following)
