@@ -83,7 +83,7 @@ def command(graph: str | None, once: bool, interval: float, as_json: bool) -> No
             show.as_json_line(view)
     elif once or not show.at_terminal():
         view = next(_views(observer, interval))
-        show.say("\n".join(folded(_head(view), show.columns())) if show.at_terminal() else _head(view))
+        show.say_lines("\n".join(folded(_head(view), show.columns())) if show.at_terminal() else _head(view))
         table(list(_NODES), _node_rows(view))
         show.say()
         table(list(_TOPICS), _topic_rows(view))

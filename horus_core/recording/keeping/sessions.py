@@ -90,12 +90,17 @@ def new_session_folder(name: str, overwrite: bool = False) -> Path:
             return folder
 
 
+def let_go_of_started() -> None:
+    """Closes what says that sessions of this process are about to be recorded, where they are by now, or are gone."""
+    for folder, descriptor in list(_starting.items()):
+        if not (folder / STARTING).exists():
+            os.close(descriptor)
+            del _starting[folder]
+
+
 def _mark_starting(folder: Path) -> None:
     """Says in a new session's folder that its recorder has not begun; a lock says so as long as this process lives."""
-    for other, descriptor in list(_starting.items()):
-        if not (other / STARTING).exists():
-            os.close(descriptor)
-            del _starting[other]
+    let_go_of_started()
     descriptor = os.open(folder / STARTING, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     _starting[folder] = descriptor
