@@ -25,13 +25,11 @@ from horus_core.recording.compare.result import (
 from horus_core.recording.compare.timing import compare_ticks
 from horus_core.recording.compare.values import Tolerance
 from horus_core.recording.format.header import GraphRecord, NodeRecord
-from horus_core.recording.reading.counting import losses_of
+from horus_core.recording.reading.counting import suspected_losses
 from horus_core.recording.reading.file import Damage
-from horus_core.recording.reading.loss import NodeLoss
 from horus_core.recording.reading.messages import Messages, read_messages
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.ticks import read_ticks
-from horus_core.recording.reading.told import told_by
 from horus_core.recording.reading.windows import windows
 
 __all__ = [
@@ -191,15 +189,9 @@ def _result(
         settings=list(_settings(a.graph, b.graph, wanted.node)),
         damage_a=[str(each) for each in damage_a],
         damage_b=[str(each) for each in damage_b],
-        lost_a=[loss for loss in _losses(a, damage_a) if wanted.node(loss.node)],
-        lost_b=[loss for loss in _losses(b, damage_b) if wanted.node(loss.node)],
+        lost_a=[loss for loss in suspected_losses(a, damage_a) if wanted.node(loss.node)],
+        lost_b=[loss for loss in suspected_losses(b, damage_b) if wanted.node(loss.node)],
     )
-
-
-def _losses(session: Session, damage: list[Damage]) -> list[NodeLoss]:
-    """What a session lacks; counted only where something tells that it may lack anything."""
-    suspect = damage or session.state == "recovered" or not told_by(session).is_whole
-    return losses_of(session) if suspect else []
 
 
 def _settings(a: GraphRecord, b: GraphRecord, counts: Callable[[str], bool]) -> Iterator[SettingDifference]:

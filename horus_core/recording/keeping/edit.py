@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from horus_core.recording.format.names import file_stem
 from horus_core.recording.format.schemas import TICKS
 from horus_core.recording.keeping.new_session import NewFile, keep_folders, new_session
 from horus_core.recording.keeping.sessions import check_name, recordings_folder
+from horus_core.recording.reading.counting import suspected_losses
 from horus_core.recording.reading.file import Damage
 from horus_core.recording.reading.messages import within
 from horus_core.recording.reading.reader import Session
@@ -69,7 +70,8 @@ def trim(session: Session, name: str, start_tick: int | None = None, stop_tick: 
                 file.add(_rows_within(batch, start, stop))
             messages += file.rows if node else 0
             if kind == "events":
-                file.add_event(stop, "trim", {"session": session.name, "first": start, "last": stop})
+                lacks = _uncounted([session], damage)
+                file.add_event(stop, "trim", {"session": session.name, "first": start, "last": stop, **lacks})
                 file.add_event(stop, "end", {"reason": "trim"})
             file.close()
         keep_folders(session, folder)
@@ -108,7 +110,8 @@ def merge(a: Session, b: Session, name: str) -> EditReport:
         file = NewFile(folder, header, "events")
         for batch in _by_tick(a.batches("events", damage), b.batches("events", damage)):
             file.add(batch)
-        file.add_event(graph.first_tick, "merge", {"sessions": [a.name, b.name]})
+        lacks = _uncounted([a, b], damage)
+        file.add_event(graph.first_tick, "merge", {"sessions": [a.name, b.name], **lacks})
         file.close()
         for session in (b, a):
             keep_folders(session, folder)
@@ -154,6 +157,12 @@ def _report(header: Header, first: int, last: int, messages: int, damage: list[D
         messages=messages,
         damage=[str(each) for each in dict.fromkeys(damage)],
     )
+
+
+def _uncounted(sessions: Sequence[Session], damage: list[Damage]) -> dict[str, list[str]]:
+    """The nodes of which a session that is made of these may lack messages: nothing in it would tell."""
+    found = [loss.node for session in sessions for loss in suspected_losses(session, damage)]
+    return {"uncounted": found} if found else {}
 
 
 def _files(session: Session) -> list[tuple[str, str]]:

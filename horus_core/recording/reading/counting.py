@@ -19,7 +19,7 @@ from horus_core.recording.reading.loss import LaneCount, NodeLoss, loss_of
 from horus_core.recording.reading.messages import Messages, read_messages
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.ticks import TickRows, read_ticks
-from horus_core.recording.reading.told import Told
+from horus_core.recording.reading.told import Told, told_by
 
 _MOST_INCIDENTS = 1000
 _ORDINARY = frozenset({"start", "ready", "stop", "end", "miss", SENT})  # misses are counted; a bad run has thousands
@@ -277,3 +277,14 @@ def losses_of(session: Session) -> list[NodeLoss]:
     [NodeLoss(node='driver', messages=157, counted=True, after_tick=143, before_tick=-1)]
     """
     return Count(session).losses
+
+
+def suspected_losses(session: Session, damage: list[Damage]) -> list[NodeLoss]:
+    """The same, but counted only where something tells that there may be any.
+
+    Args:
+        session: whose files have been read by now.
+        damage: what could not be read.
+    """
+    suspect = damage or session.state == "recovered" or not told_by(session).is_whole
+    return losses_of(session) if suspect else []
