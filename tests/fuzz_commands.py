@@ -184,7 +184,7 @@ class Trial:
             ["record", "diff", "s", "s", "--json"],
             ["record", "export", "s", "-o", f"{output}.jsonl"],
             ["record", "export", "s", "-o", f"{output}.csv", "--wide"],
-            ["record", "trim", "s", "t", "--stop-tick", "50"],
+            ["record", "trim", "s", "t", "--start-tick", "45", "--stop-tick", "99"],
             ["record", "merge", "s", "other", "m"],
             ["record", "replay", "s", "--speed", "0"],
             ["record", "inject", "s", "--script", script, "--nodes", "source", "--speed", "0"],

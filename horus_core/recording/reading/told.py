@@ -14,7 +14,7 @@ from horus_core.recording.format.names import FILE_NAME, file_stem
 from horus_core.recording.reading.file import Damage
 from horus_core.recording.reading.reader import Session
 
-_TELLING = (SENT, "repair", "gap", "lost", "recording ended", "end", "trim")
+_TELLING = (SENT, "repair", "gap", "lost", "recording ended", "end", "trim", "merge")
 
 
 class _Sent(msgspec.Struct):
@@ -29,6 +29,12 @@ class _Repair(msgspec.Struct):
     uncounted: list[str] = []
     counted: bool = True
     trimmed: bool = False  # its events do not tell it any more
+
+
+class _Made(msgspec.Struct):
+    """Of a session that was made of others."""
+
+    uncounted: list[str] = []
 
 
 class _Lost(msgspec.Struct):
@@ -69,8 +75,9 @@ class Told:
     def _add(self, name: str, tick: int, node: str, detail: str) -> None:
         if name == "end":
             self.last_tick = max(self.last_tick, tick)
-        elif name == "trim":
-            self.trimmed = True
+        elif name in ("trim", "merge"):
+            self.trimmed |= name == "trim"
+            self.uncounted.update(_decoded(detail, _Made, _Made()).uncounted)
         elif name == "recording ended":
             self.ended_early = True
         elif name == SENT:
@@ -103,7 +110,7 @@ class Told:
     @property
     def is_whole(self) -> bool:
         """Whether no event tells of anything that may be missing."""
-        missing = self.lost or self.ended_early or (self.sent and self.unrecorded)
+        missing = self.lost or self.uncounted or self.ended_early or (self.sent and self.unrecorded)
         return not missing and (bool(self.sent) or self.counted)
 
     def proves(self, node: str, from_start: bool) -> bool:

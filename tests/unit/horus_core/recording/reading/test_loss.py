@@ -12,7 +12,7 @@ import pytest
 import horus
 from horus import Node, Scheduler
 from horus_core.recording.compare import compare
-from horus_core.recording.keeping.edit import trim
+from horus_core.recording.keeping.edit import merge, trim
 from horus_core.recording.keeping.repair import repair
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.summary import SessionSummary, overview, summarize
@@ -193,6 +193,20 @@ def test_a_trimmed_session_lacks_nothing_by_being_trimmed(recordings: Path) -> N
     there = len(rows_of(Session(recordings / "late"), "b"))
     for found in before_and_after_a_repair(Session(recordings / "late")):
         assert [(each.node, each.messages) for each in found.losses] == [("b", 30 - there)]
+
+
+def test_what_is_made_of_a_session_that_lacks_messages_is_not_complete(recordings: Path) -> None:
+    session = halve(recording(SENT).write(recordings / "s"), "b")
+    other = Recording({"c": ["z"]}, id="cc").add("c", "z", range(5)).write(recordings / "other")
+    trim(session, "part", 0, 38)
+    merge(session, other, "both")
+    for name in ("part", "both"):
+        made = Session(recordings / name)
+        assert [each.node for each in summarize(made).losses] == ["b"]
+        assert summarize(made).state == overview(made).state == "partial"
+        assert "lost 0" not in summarize(made).loss
+    trim(Session(recordings / "part"), "again", 0, 38)
+    assert summarize(Session(recordings / "again")).state == "partial"
 
 
 def _send(node: Node) -> None:
