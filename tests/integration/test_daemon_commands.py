@@ -151,7 +151,8 @@ def test_what_ps_prints_as_json_has_its_schema_running_and_ended(daemon: Horusd,
         ("sensor", "ready", "ready"),
         ("driver", "ready", "ready"),
     ]
-    assert [event.event for event in running.recent] == ["ready", "ready", "start"]
+    # A slip is the machine's own: a loaded one may be late at any tick.
+    assert [event.event for event in running.recent if event.event != "slip"] == ["ready", "ready", "start"]
     assert bad.ended is not None
     assert (bad.state, bad.ended.code, bad.ended.why) == ("failed", 4, "it exited with code 4")
 
