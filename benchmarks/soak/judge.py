@@ -8,6 +8,8 @@ from pathlib import Path
 
 from horus_core.recording.reading.reader import Session
 
+_KILLED = ("killed by SIG", "killed by its watchdog")
+
 
 def judge(folder: Path, whole: bool, crashes: dict[str, int] | None) -> tuple[int, list[str]]:
     """Reads a recording.
@@ -48,14 +50,14 @@ def judge(folder: Path, whole: bool, crashes: dict[str, int] | None) -> tuple[in
 
 
 def _deaths(session: Session) -> Counter[str]:
-    """Per node, how often it ended because it was hit: it crashed by a signal, which the reason must name; or it was stopped
-    for good, and the graph ended before its watchdog saw that. One that its watchdog killed while it computed, and nobody
-    hit, got no turn on a core for all that time: a busy machine does that."""
+    """Per node, how often it ended because it was hit: it crashed by a signal or by its watchdog, which the reason must name;
+    or it was stopped for good, and the graph ended before its watchdog saw that. One that its watchdog killed while it
+    computed, and nobody hit, got no turn on a core for all that time: a busy machine does that."""
     found: Counter[str] = Counter()
     for event in session.events():
         name, node, detail = event["event"], event["node"], json.loads(event["detail"])
         if name == "crash":
-            found[node] += "killed by SIG" in detail["reason"]
+            found[node] += any(each in detail["reason"] for each in _KILLED)
         elif name == "signal":
             found[node] += detail["signal"] == "SIGKILL"
         elif name == "watchdog":
