@@ -29,6 +29,7 @@ from horus_core.errors import (
     RecordingMissing,
     RecordingTooNew,
     ReplayRange,
+    SampleMissing,
     SchedulerBusy,
     ScriptFailed,
     SharedMemoryFull,
@@ -36,12 +37,14 @@ from horus_core.errors import (
     TopicConflict,
     UndecodableMessage,
     UnknownNode,
+    UnknownSample,
     UnknownTopic,
     UnsendableValue,
     UnshippableCallable,
 )
 from horus_core.graph.declaration import Pub, Sub
 from horus_core.graph.node import Node
+from horus_core.graph.policies import Failure, Miss
 from horus_core.graph.restart import Restart
 
 if typing.TYPE_CHECKING:
@@ -69,9 +72,11 @@ def __dir__() -> list[str]:
 __all__ = [
     "DuplicateNode",
     "EmptyGraph",
+    "Failure",
     "HorusError",
     "Interrupted",
     "InvalidValue",
+    "Miss",
     "Node",
     "NodeFailed",
     "NotARecording",
@@ -86,6 +91,7 @@ __all__ = [
     "RecordingTooNew",
     "ReplayRange",
     "Restart",
+    "SampleMissing",
     "Scheduler",
     "SchedulerBusy",
     "ScriptFailed",
@@ -96,6 +102,7 @@ __all__ = [
     "TopicConflict",
     "UndecodableMessage",
     "UnknownNode",
+    "UnknownSample",
     "UnknownTopic",
     "UnsendableValue",
     "UnshippableCallable",

@@ -58,14 +58,14 @@ def started(daemon: Client, graph: GraphInfo, no_wait: bool = False) -> int:
     from horus_daemon.errors import GraphFailed
 
     if no_wait:
-        click.echo(f"graph {graph.name} is {graph.state}")
+        show.say(f"graph {graph.name} is {graph.state}")
         return 0
     try:
         graph = daemon.wait_for(graph.name)
     except GraphFailed as problem:
         show.complain(show.one_line(problem))
         return 1
-    click.echo(f"graph {graph.name} {'runs, pid ' + str(graph.pid) if graph.pid else 'has run'}; its log: {graph.log}")
+    show.say(f"graph {graph.name} {'runs, pid ' + str(graph.pid) if graph.pid else 'has run'}; its log: {graph.log}")
     return 0
 
 
@@ -77,9 +77,9 @@ def print_log(path: Path, lines: int, follow: bool, node: str | None = None) -> 
         raise click.UsageError(f"there is no log {path}")
     tail = Tail(path) if follow else None
     for line in last_lines(path, lines, node):
-        click.echo(show.one_line(line))
+        show.say(show.one_line(line))
     while tail is not None:
         for line in tail.lines():
             if node is None or node_of(line)[0] == node:
-                click.echo(show.one_line(line))
+                show.say(show.one_line(line))
         time.sleep(_POLL_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import termios
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -37,6 +38,7 @@ class LiveLine:
     def __enter__(self) -> LiveLine:
         if self._drawn:
             self._streams = sys.stdout, sys.stderr
+            self._echo = _without_echoed_controls(self._terminal)
             sys.stdout, sys.stderr = (cast(TextIO, _Above(each, self)) for each in self._streams)
             self._thread.start()
         return self
@@ -49,6 +51,7 @@ class LiveLine:
             self._thread.join()
             self._erase()
             sys.stdout, sys.stderr = self._streams
+            self._echo()
 
     def _keep(self) -> None:
         while not self._over.wait(_EVERY_SECONDS):
@@ -77,6 +80,24 @@ class LiveLine:
             written = stream.write(text)
             stream.flush()
             return written
+
+
+def _without_echoed_controls(terminal: TextIO) -> Callable[[], None]:
+    """Keeps the terminal from writing ``^C`` into the line; nothing is done from the background. Returns what puts it back."""
+    with contextlib.suppress(OSError, termios.error):
+        descriptor = terminal.fileno()
+        if os.tcgetpgrp(descriptor) == os.getpgrp():
+            before = termios.tcgetattr(descriptor)
+            changed = [*before[:3], before[3] & ~termios.ECHOCTL, *before[4:]]
+            termios.tcsetattr(descriptor, termios.TCSANOW, changed)
+            return lambda: _put_back(descriptor, before)
+    return lambda: None
+
+
+def _put_back(descriptor: int, before: list[Any]) -> None:
+    with contextlib.suppress(OSError, termios.error):
+        if os.tcgetpgrp(descriptor) == os.getpgrp():
+            termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 class _Above:

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 import click
 
+from horus_cli import show
 from horus_cli.lazy import LazyGroup
-from horus_cli.show import complain, explain
 from horus_core.errors import closest
 
 
@@ -25,7 +25,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
             version = importlib.metadata.version("horus-supervisor")
         except importlib.metadata.PackageNotFoundError:
             version = "from a source tree"
-        click.echo(f"horus {version}")
+        show.say(f"horus {version}")
         ctx.exit(0)
 
 
@@ -90,24 +90,25 @@ def run(arguments: Sequence[str]) -> int:
         result: Any = command.main(list(arguments), prog_name="horus", standalone_mode=False)
     except click.UsageError as problem:
         if type(problem).__name__ == "NoArgsIsHelpError":  # click 8.2 and later: a group without a command
-            click.echo(problem.format_message())
+            show.say_lines(problem.format_message())
             return 0
         path = problem.ctx.command_path if problem.ctx is not None else "horus"
-        complain(f"{problem.format_message().rstrip('.')}{_nearest(problem)} ('{path} --help' shows how)")
+        said = show.one_line(problem.format_message().rstrip("."))
+        show.complain(f"{said}{_nearest(problem)} ('{path} --help' shows how)")
         return 2
     except click.ClickException as problem:
-        complain(problem.format_message())
+        show.complain(show.one_line(problem.format_message()))
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
         return _reader_has_gone()
     except Exception as problem:
-        explained = explain(problem)
+        explained = show.explain(problem)
         if explained is None:
             raise
         text, code = explained
-        complain(text)
+        show.complain(text)
         return code
     return result if isinstance(result, int) else 0
 

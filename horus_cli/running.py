@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -88,15 +87,14 @@ class RunView:
 
     def started(self, scheduler: Scheduler) -> None:
         """The graph is about to run."""
+        show.log_harmlessly()
         self._first = scheduler.current_tick()
         self._line.enter_context(LiveLine(lambda: self._status(scheduler)))
 
     def output(self, node: str, line: str) -> None:
         """A node has printed `line`."""
         number = self._colours.setdefault(node, len(self._colours))
-        print(
-            f"{show.coloured(f'[{node}]', number)} {line}", file=sys.stderr if self._quiet else sys.stdout, flush=True
-        )
+        show.say_for(node, number, line, err=self._quiet)
 
     def ended(self, scheduler: Scheduler) -> None:
         """The run has ended, however it did."""
@@ -211,9 +209,7 @@ def print_summary(summary: RunSummary) -> None:
         ],
     )
     if summary.late_releases:
-        print(f"ticks released more than a period late: {summary.late_releases}", flush=True)
+        show.say(f"ticks released more than a period late: {summary.late_releases}")
     if summary.session:
         lost = f", {summary.recorded_lost} messages lost" if summary.recorded_lost else ""
-        print(
-            f"recorded {summary.session}: {summary.ticks} ticks, {show.size(summary.recorded_bytes)}{lost}", flush=True
-        )
+        show.say(f"recorded {summary.session}: {summary.ticks} ticks, {show.size(summary.recorded_bytes)}{lost}")

@@ -1,7 +1,8 @@
 """What commands print: facts, JSON, units, and errors in one line. Tables are in ``tables``.
 
-What goes wrong goes to stderr behind ``horus:``. Text from files and nodes is shown without control characters, so that it
-cannot steer a terminal.
+What goes wrong goes to stderr behind ``horus:``. Everything that commands print goes through here, and is printed without
+control characters: a name, a log or a value cannot steer a terminal, nor look like a line of its own. Colours are added behind
+that. Tables are in `tables`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)  # ANSI, for the names of nod
 
 
 def complain(text: str) -> None:
-    """Prints what went wrong, behind ``horus:``, on stderr."""
-    click.echo(f"horus: {text}", err=True)
+    """Prints what went wrong, behind ``horus:``, on stderr; a traceback may follow in further lines."""
+    say_lines(f"horus: {text}", err=True)
 
 
 def explain(problem: BaseException) -> tuple[str, int] | None:
@@ -42,6 +43,47 @@ def explain(problem: BaseException) -> tuple[str, int] | None:
 
 
 # Text.
+
+
+def say(text: str = "", err: bool = False) -> None:
+    """Prints a line; line breaks and control characters in it are shown as what they are.
+
+    Args:
+        text: the line; tabs stay.
+        err: on stderr.
+    """
+    click.echo(_harmless(text), err=err)
+
+
+def say_lines(text: str, err: bool = False) -> None:
+    """Prints text whose line breaks are meant, each line as :func:`say` does."""
+    click.echo("\n".join(map(_harmless, text.split("\n"))), err=err)
+
+
+def say_for(node: str, number: int, line: str, err: bool = False) -> None:
+    """Prints what the `number`-th node printed, behind its name."""
+    click.echo(f"{coloured(f'[{one_line(node)}]', number)} {_harmless(line)}", err=err)
+
+
+def draw(picture: str) -> None:
+    """Prints what a library has drawn, with its colours; who had it drawn has made the words in it harmless."""
+    click.echo(picture)
+
+
+def log_harmlessly() -> None:
+    """Has Python print log records of this process as :func:`say_lines` does, unless the script has other wishes."""
+    import logging
+
+    class Harmless(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return "\n".join(map(_harmless, super().format(record).split("\n")))
+
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(Harmless())
+
+
+def _harmless(line: str) -> str:
+    return line if line.isprintable() else "\t".join(map(one_line, line.split("\t")))
 
 
 def one_line(text: object) -> str:
@@ -171,7 +213,7 @@ def facts(pairs: Mapping[str, object] | Iterable[tuple[str, object]]) -> None:
     entries = list(pairs.items() if isinstance(pairs, Mapping) else pairs)
     width = max((len(name) for name, _ in entries), default=0)
     for name, value in entries:
-        label = f"{name}:".ljust(width + 1)
+        label = one_line(f"{name}:").ljust(width + 1)
         click.echo(f"{click.style(label, dim=True) if at_terminal() else label} {one_line(value)}".rstrip())
 
 
@@ -182,14 +224,46 @@ def as_json(value: Any, indent: int = 2) -> None:
     """Prints `value` (structs, dataclasses, dicts, lists, numbers, text) as one JSON document; NaN is null."""
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=indent).decode())
+    try:
+        text = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # the name of a file that is no text
+        text = msgspec.json.encode(_as_text(msgspec.to_builtins(value)))
+    click.echo(_harmless_json(msgspec.json.format(text, indent=indent)))
+
+
+def _as_text(value: Any) -> Any:
+    """`value` with the bytes that are no text in its strings as they are shown."""
+    if isinstance(value, str):
+        return "".join(each if not "\ud800" <= each <= "\udfff" else repr(each)[1:-1] for each in value)
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(each) for key, each in value.items()}
+    return [_as_text(each) for each in value] if isinstance(value, list) else value
 
 
 def as_json_line(value: Any) -> None:
     """Prints `value` as JSON on one line, at once; for commands that print as things happen."""
     import msgspec
 
-    click.echo(msgspec.json.encode(value))
+    click.echo(_harmless_json(msgspec.json.encode(value)))
+
+
+def _harmless_json(document: bytes) -> str:
+    """JSON text in which nothing steers a terminal: what is not printable stands in strings, as ``\\uXXXX``.
+
+    >>> _harmless_json('["\x9b31m\u202e", "é"]'.encode())
+    '["\\\\u009b31m\\\\u202e", "é"]'
+    """
+    return _UNUSUAL.sub(lambda found: _in_json(found[0]), document.decode())
+
+
+_UNUSUAL = re.compile(r"[^\n -~]")
+
+
+def _in_json(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 # Terminals.

@@ -65,7 +65,7 @@ def table(columns: Columns, rows: Iterable[Sequence[object]], title: str = "") -
     terminal = show.at_terminal()
     room = show.columns() if terminal and not wide_wanted() else None
     for line in lines(columns, rows, room, title, plain=not terminal, hint="; --wide shows all"):
-        click.echo(line)
+        show.say(line)
 
 
 def lines(

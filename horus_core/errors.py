@@ -8,8 +8,10 @@ the facts from ``args``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import ClassVar
+import sys
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, ClassVar
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -25,6 +27,31 @@ class HorusError(Exception):
 
     def __str__(self) -> str:
         return self.words.format(*self.args)
+
+
+class MachineError(HorusError):
+    """The machine's: base of what it refuses whatever the script says, so no line of a script is to blame.
+
+    A script that does not catch one ends with its words in one line on standard error and exit code 1; there is no traceback.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        if not isinstance(sys.excepthook, _OneLine):
+            sys.excepthook = _OneLine(sys.excepthook)
+
+
+class _OneLine:
+    """Shows a :class:`MachineError` that ends a script; hands on what is none."""
+
+    def __init__(self, others: Callable[..., Any]) -> None:
+        self._others = others
+
+    def __call__(self, kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(problem, MachineError):
+            self._others(kind, problem, trace)
+        elif sys.stderr is not None:
+            print(f"horus: {problem}", file=sys.stderr)
 
 
 class InvalidValue(HorusError, ValueError):
@@ -121,13 +148,28 @@ class SchedulerBusy(HorusError, RuntimeError):
     words = "{0}: the scheduler is {1}"
 
 
-class SharedMemoryFull(HorusError, MemoryError):
+class SharedMemoryFull(MachineError, MemoryError):
     """The machine's: /dev/shm has no room. Args: what for, needed bytes, available bytes."""
 
     words = (
         "/dev/shm is too small for {0}: needed {1:,} bytes, available {2:,}; free some (horus clean --shm), "
         "enlarge it (mount -o remount,size=1G /dev/shm; docker run --shm-size=1g), or send smaller messages"
     )
+
+
+class TooFewFiles(MachineError, RuntimeError):
+    """The machine's: a graph needs more open files than a process may have. Args: how many it needs, the limit."""
+
+    words = (
+        "the graph needs {0} open files in one process, and the limit is {1}; raise it with ulimit -n {0} "
+        "(LimitNOFILE={0} in a systemd unit, docker run --ulimit nofile={0})"
+    )
+
+
+class UnsafeFolder(MachineError, RuntimeError):
+    """The machine's: a folder that others could tamper with, or that cannot be used. Args: it, what is wrong, remedy."""
+
+    words = "{0} cannot be used: {1}; {2}"
 
 
 class NodeFailed(HorusError, RuntimeError):
@@ -204,7 +246,7 @@ class SessionsConflict(RecordingError, ValueError):
     words = "cannot merge {0!r} and {1!r}: {2}"
 
 
-class OutputFailed(RecordingError, OSError):
+class OutputFailed(MachineError, RecordingError, OSError):
     """The caller's or the machine's: a file cannot be written. Args: path, why."""
 
     words = "cannot write {0}: {1}"

@@ -38,7 +38,9 @@ def start_daemon(places: Places | None = None, seconds: float = START_SECONDS) -
     with Client(places, timeout=seconds) as client:
         with contextlib.suppress(DaemonNotRunning):
             raise DaemonRuns(client.status().pid, str(places.runtime))
-        log = os.open(places.daemon_log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, places.log_mode)
+        log = os.open(
+            places.daemon_log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, places.log_mode
+        )
         before = os.fstat(log).st_size
         try:
             daemon = subprocess.Popen(

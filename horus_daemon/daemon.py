@@ -13,6 +13,7 @@ from types import FrameType
 import zmq
 
 from horus_daemon.daemon_to_client import Refused
+from horus_daemon.doorkeeper import Doorkeeper
 from horus_daemon.events import DaemonEvent, Event, subject
 from horus_daemon.graph_states import Surroundings
 from horus_daemon.journal import log, read_by_journal, start_log
@@ -47,6 +48,7 @@ class Daemon:
         to_journal = not background and read_by_journal(sys.stderr)
         self._notifier = Notifier()
         self._sockets = Sockets(places)
+        self._door = Doorkeeper((self._sockets.control, self._sockets.events))
         self._service = Service(places, Surroundings(self._publish, self._forward if to_journal else None))
         self._sequence = 0
         self._signals: list[int] = []
@@ -63,6 +65,7 @@ class Daemon:
             self._publish(DaemonEvent(what="ready", pid=os.getpid()))
             while not self._service.ending:
                 self._wait(wakeup)
+                self._door.mind()
                 self._take_signals()
                 self._take_requests()
                 self._sockets.greet()
@@ -74,6 +77,8 @@ class Daemon:
         poller = zmq.Poller()
         poller.register(self._sockets.control, zmq.POLLIN)
         poller.register(self._sockets.events, zmq.POLLIN)
+        for monitor in self._door.monitors:
+            poller.register(monitor, zmq.POLLIN)
         poller.register(wakeup, zmq.POLLIN)
         seconds = IDLE_SECONDS
         for graph in self._service.graphs.values():

@@ -113,7 +113,7 @@ def _explained(spec: GraphSpec, problem: HorusError) -> HorusError:
 
 def _launch(spec: GraphSpec) -> tuple[Path, Launch]:
     """The script, and the terms for its first graph: the project's, and over them those of `spec`."""
-    launch = Launch(duration=spec.duration, tick_rate=spec.tick_rate, overwrite=spec.overwrite)
+    launch = Launch(name=spec.name, duration=spec.duration, tick_rate=spec.tick_rate, overwrite=spec.overwrite)
     script, record = Path(spec.script), spec.record
     if spec.project:
         project = read_project(spec.project)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from horus_core.inspection.running_graphs import runtime_folder
+from horus_core.processes.home import expanded, has_no_home
 from horus_daemon.errors import UnsafeFolder
 
 _SOCKET_PATH_MOST = 107  # bytes, of an AF_UNIX address
@@ -99,6 +100,8 @@ class Places:
 
 
 def _prepare(folder: Path, mode: int) -> None:
+    if has_no_home(folder):
+        raise UnsafeFolder(folder, "this user has no home folder", "set XDG_STATE_HOME to a folder")
     folder.mkdir(mode=mode, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
@@ -114,7 +117,7 @@ def _prepare(folder: Path, mode: int) -> None:
 def user_places(environ: Mapping[str, str] = os.environ) -> Places:
     """Those of the calling user's daemon."""
     base = environ.get("XDG_STATE_HOME")
-    state = (Path(base) if base and os.path.isabs(base) else Path.home() / ".local" / "state") / "horus"
+    state = (Path(base) if base and os.path.isabs(base) else expanded("~/.local/state")) / "horus"
     return Places(runtime_folder(), state, state / "logs")
 
 
@@ -144,6 +147,8 @@ def answers(path: Path) -> bool:
             probe.connect(os.fspath(path))
         except PermissionError:
             raise
+        except BlockingIOError:  # somebody listens, and has more callers than can wait
+            return True
         except OSError:
             return False
     return True

@@ -25,6 +25,8 @@ from pathlib import Path
 import msgspec
 
 from horus_core.processes.child import exit_reason
+from horus_core.processes.family import is_tracker
+from horus_core.processes.own_files import open_own
 from horus_daemon.client_to_daemon import GraphSpec
 from horus_daemon.daemon_to_client import Ended
 
@@ -118,7 +120,7 @@ class GraphFiles:
 
     def take_lock(self) -> int | None:
         """The locked descriptor, None if somebody has it."""
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = open_own(self.lock, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -188,7 +190,9 @@ class GraphProcess:
             boot = Boot(spec, str(files.run), str(files.log), files.log_mode, lock, starts)
             boot_fd = os.memfd_create("horus-graph", os.MFD_CLOEXEC)
             os.pwrite(boot_fd, msgspec.json.encode(boot), 0)
-            log_fd = os.open(files.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, files.log_mode)
+            log_fd = os.open(
+                files.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, files.log_mode
+            )
             child = subprocess.Popen(
                 module_command(spec.python, "horus_daemon.graph", spec.name),
                 cwd=spec.folder,
@@ -274,7 +278,12 @@ def end_orphans(pid: int) -> list[int]:
         with contextlib.suppress(OSError, IndexError):  # it has just ended
             fields = (entry / "stat").read_bytes().rsplit(b") ", 1)[1].split()
             recorder = (entry / "cmdline").read_bytes().startswith(b"horus:recorder")
-            if int(fields[3]) == pid and fields[0] not in (b"Z", b"X") and not recorder:
+            if (
+                int(fields[3]) == pid
+                and fields[0] not in (b"Z", b"X")
+                and not recorder
+                and not is_tracker(int(entry.name))
+            ):
                 os.kill(int(entry.name), signal.SIGKILL)
                 found.append(int(entry.name))
     return found

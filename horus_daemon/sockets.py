@@ -13,7 +13,9 @@ import time
 
 import zmq
 
+from horus_core.processes.own_files import open_own
 from horus_daemon.client_to_daemon import REQUEST_MOST
+from horus_daemon.doorkeeper import HANDSHAKE_MS
 from horus_daemon.errors import DaemonRuns
 from horus_daemon.events import GREETING
 from horus_daemon.places import Places
@@ -43,7 +45,7 @@ class Lock:
         deadline = time.monotonic() + seconds
         for path in places.locks:
             # Close-on-exec: no graph inherits it.
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
             self._descriptors.append(descriptor)
             while not _locked(descriptor):
                 if time.monotonic() >= deadline:
@@ -87,6 +89,7 @@ class Sockets:
     def _bound(self, kind: int, path: os.PathLike[str], queued: int) -> zmq.Socket[bytes]:
         bound: zmq.Socket[bytes] = self._context.socket(kind)
         bound.setsockopt(zmq.LINGER, _LINGER_MS)
+        bound.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         bound.setsockopt(zmq.MAXMSGSIZE, _FRAME_MOST)
         bound.setsockopt(zmq.RCVHWM, queued)
         bound.setsockopt(zmq.SNDHWM, queued)

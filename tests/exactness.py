@@ -219,11 +219,15 @@ def messages(session: str, names: list[str], first: int = 0) -> dict[str, list[R
     return found
 
 
-def ran(session: str, first: int = 0) -> list[tuple[Any, ...]]:
-    """The tick rows: tick, node, visible, and what was dropped."""
+def ran(session: str, real_time: bool, first: int = 0) -> list[tuple[Any, ...]]:
+    """The tick rows: tick, node, visible, and what was dropped.
+
+    In real time, what was pushed out while a process was down is not to be had again, so that is left out.
+    """
     rows: list[tuple[Any, ...]] = []
+    told = ("tick", "node", "visible") if real_time else ("tick", "node", "visible", "dropped")
     for batch in find_session(session).batches("scheduler", []):
-        columns = [batch.column(each).to_pylist() for each in ("tick", "node", "visible", "dropped")]
+        columns = [batch.column(each).to_pylist() for each in told]
         rows += [row for row in zip(*columns, strict=True) if row[0] >= first]
     return sorted(rows, key=lambda row: row[:2])
 
@@ -233,7 +237,7 @@ def differences(case: Case) -> Iterator[str]:
     name = f"g{case.number}"
     recorded(case, name)
     names = [spec.name for spec in case.nodes]
-    then, rows = messages(name, names), ran(name)
+    then, rows = messages(name, names), ran(name, case.real_time)
     middle = int(RATE * SECONDS) // 2 + 3
     other = "process" if case.real_time and case.number % 2 else "inline"
     runs: list[tuple[str, str, list[Drawn], int | None]] = [("full", name, [], None)]
@@ -250,7 +254,7 @@ def differences(case: Case) -> Iterator[str]:
                 yield f"{label}: {each} sent {first_difference(before, now[each])}"
         mine = {spec.name for spec in live}
         ticks = [row for row in rows if (start is None or row[0] >= start) and row[1] in mine]
-        if (found := [row for row in ran(again) if row[1] in mine]) != ticks:
+        if (found := [row for row in ran(again, case.real_time) if row[1] in mine]) != ticks:
             yield f"{label}: ticks {first_difference(ticks, found)}"
 
 

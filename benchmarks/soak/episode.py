@@ -88,7 +88,7 @@ class Episode:
         if any(hit.who == SUPERVISOR for hit in deadly):
             self._ends(_SIGNALS | ({1} if any(hit.who == "drive" for hit in deadly) else set()), "")
         elif any(hit.who == "drive" for hit in deadly):
-            self._ends({1}, "node 'drive' was killed by SIG")
+            self._ends({1}, "node 'drive' was killed by SIG", "killed by its watchdog")
         else:
             for hit in deadly:
                 wait(lambda pid=hit.pid: not alive(pid), f"the end of {hit.who}")
@@ -124,12 +124,12 @@ class Episode:
 
         wait(look, what)
 
-    def _ends(self, codes: set[int], words: str) -> None:
-        """The graph is to end: with one of these codes and these last words, and every process of it."""
+    def _ends(self, codes: set[int], *words: str) -> None:
+        """The graph is to end: with one of these codes and some of these last words, and every process of it."""
         graph, self._over = self._graph, True
         wait(lambda: graph.process.poll() is not None, "the supervisor's end")
         said, code = graph.said(), graph.process.returncode
-        if code not in codes or (code not in _SIGNALS and words not in said):
+        if code not in codes or (code not in _SIGNALS and not any(each in said for each in words)):
             self._problem(f"it ended with code {code}, not one of {sorted(codes)}, and said: {said}")
         wait(lambda: not graph.left(), "the end of every process")
         if code in _SIGNALS and self._recorder_killed:

@@ -20,8 +20,8 @@ def command(as_json: bool) -> None:
         return
     for box in found.in_memory:
         state = "recording" if box.alive else "left by a killed graph; horus blackbox save keeps it"
-        click.echo(f"{box.graph} ({box.id}): {show.size(box.size)} in memory, {state}")
+        show.say(f"{box.graph} ({box.id}): {show.size(box.size)} in memory, {state}")
     for name in found.saved:
-        click.echo(f"saved: {show.one_line(name)}")
+        show.say(f"saved: {show.one_line(name)}")
     if not found.in_memory and not found.saved:
-        click.echo("no flight recorder; a graph has one with Scheduler(blackbox_mb=N)")
+        show.say("no flight recorder; a graph has one with Scheduler(blackbox_mb=N)")

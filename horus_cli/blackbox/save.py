@@ -23,4 +23,4 @@ def command(graph: str | None, name: str | None, as_json: bool) -> None:
     if as_json:
         show.as_json({"session": folder.name, "folder": str(folder)})
     else:
-        click.echo(f"saved as session {show.one_line(folder.name)}; horus blackbox show NAME --anomalies looks at it")
+        show.say(f"saved as session {show.one_line(folder.name)}; horus blackbox show NAME --anomalies looks at it")

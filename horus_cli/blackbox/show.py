@@ -8,7 +8,7 @@ from horus_cli import show
 from horus_cli.arguments import json_option
 from horus_cli.record.options import session_argument
 
-_USUAL = ("start", "ready", "end")
+_USUAL = ("start", "ready", "end", "sent")
 
 
 @click.command("show")
@@ -22,13 +22,13 @@ def command(session: str, anomalies: bool, as_json: bool) -> None:
     found = find_session(session)
     events = [event for event in found.events() if not anomalies or event["event"] not in _USUAL]
     if as_json:
-        show.as_json([{**event, "time": event["time"].isoformat()} for event in events])
+        show.as_json(events)
         return
-    span = f"ticks {found.graph.first_tick} to {found.last_tick()}"
-    click.echo(
+    span = f"ticks {found.first_tick()} to {found.last_tick()}"
+    show.say(
         f"{show.one_line(found.name)}: {found.state}, {span}, {len(events)} {'anomalies' if anomalies else 'events'}"
     )
     for event in events:
         where = f" {event['node']}" if event["node"] else ""
         detail = "" if event["detail"] == "{}" else f"  {event['detail']}"
-        click.echo(show.one_line(f"tick {event['tick']:>8}{where}: {event['event']}{detail}"))
+        show.say(show.one_line(f"tick {event['tick']:>8}{where}: {event['event']}{detail}"))

@@ -63,9 +63,9 @@ def command(ctx: click.Context, script: str | None, as_json: bool) -> int:
 
 def _print(found: GraphPreview, project: Project | None, script: Path) -> None:
     if project is not None:
-        click.echo(f"{project.name} {project.version}".rstrip() + f": {script}, {show.rate(found.tick_rate)}")
+        show.say(f"{project.name} {project.version}".rstrip() + f": {script}, {show.rate(found.tick_rate)}")
     else:
-        click.echo(f"{script}: {show.rate(found.tick_rate)}")
+        show.say(f"{script}: {show.rate(found.tick_rate)}")
     table(
         (
             Column(">", 5),
@@ -92,7 +92,7 @@ def _print(found: GraphPreview, project: Project | None, script: Path) -> None:
         ],
     )
     for note in found.notes:
-        click.echo(f"note: {note}")
+        show.say(f"note: {note}")
 
 
 def _when(node: NodePreview) -> str:

@@ -25,8 +25,6 @@ def command(shm: bool, as_json: bool) -> None:
     if as_json:
         show.as_json({"swept": swept})
     elif swept:
-        click.echo(
-            f"removed what {len(swept)} dead {'graph' if len(swept) == 1 else 'graphs'} left: {', '.join(swept)}"
-        )
+        show.say(f"removed what {len(swept)} dead {'graph' if len(swept) == 1 else 'graphs'} left: {', '.join(swept)}")
     else:
-        click.echo("nothing to remove")
+        show.say("nothing to remove")

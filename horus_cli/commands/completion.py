@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from horus_cli import show
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -24,4 +26,4 @@ def command(ctx: click.Context, shell: str) -> None:
     assert made is not None
     completer = made(ctx.find_root().command, {}, "horus", "_HORUS_COMPLETE")
     # Not source(): that starts the shell to ask for its version.
-    click.echo(completer.source_template % completer.source_vars())
+    show.say_lines(completer.source_template % completer.source_vars())

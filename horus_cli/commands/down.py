@@ -33,4 +33,4 @@ def command(name: str, timeout: float, forget: bool, system: bool | None) -> Non
         daemon.down(name, timeout, forget)
         graph = daemon.wait_until_down(name, timeout + _MORE_SECONDS)
     how = f": {graph.ended.why}" if graph is not None and graph.ended is not None and graph.ended.why else ""
-    click.echo(show.one_line(f"graph {name} is down{how}"))
+    show.say(show.one_line(f"graph {name} is down{how}"))

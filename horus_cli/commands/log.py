@@ -67,7 +67,7 @@ def _show(node: str, follow: bool, lines: int | None, session: str | None, graph
         show.complain(f"no graph runs; this is {path}")
     if follow and goes_on is not None:
         for line in followed(path, 10 if lines is None else lines, lambda: goes_on.alive):
-            click.echo(line)
+            show.say(line)
     else:
         for line in last_lines(path, lines):
-            click.echo(line)
+            show.say(line)

@@ -25,5 +25,5 @@ def command(name: str, as_json: bool) -> None:
         show.as_json({"folder": str(Path(name)), "files": [str(path) for path in files]})
         return
     for path in files:
-        click.echo(f"made {path}")
-    click.echo(f"next: cd {name}; horus run --duration 5 --record first; horus record info first; python -m pytest")
+        show.say(f"made {path}")
+    show.say(f"next: cd {name}; horus run --duration 5 --record first; horus record info first; python -m pytest")

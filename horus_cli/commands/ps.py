@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from horus_cli.daemons import complete_owned, connected, system_option
 from horus_cli.tables import Column, table, wide_option
 
 if TYPE_CHECKING:
-    from horus_daemon.daemon_to_client import GraphInfo
+    from horus_core.inspection.observer import NodeView
+    from horus_daemon.daemon_to_client import GraphInfo, NodeState
 
 
 @click.command("ps")
@@ -24,12 +26,22 @@ if TYPE_CHECKING:
 def command(names: tuple[str, ...], system: bool | None, as_json: bool) -> None:
     """List the daemon's graphs; with NAME, its nodes and what happened last.
 
+    If no daemon runs, the graphs are listed that run without one.
+
     \b
     horus ps
     horus ps robot --wide
     """
-    with connected(system) as daemon:
-        graphs = daemon.graphs(*names)
+    from horus_daemon.errors import DaemonNotRunning
+
+    try:
+        with connected(system) as daemon:
+            graphs = daemon.graphs(*names)
+    except DaemonNotRunning as problem:
+        graphs = [] if names or system is not None else _without_daemon()
+        if not graphs:
+            raise
+        show.complain(f"{show.one_line(problem)}; these graphs run without it")
     if as_json:
         show.as_json(graphs)
         return
@@ -51,6 +63,53 @@ def command(names: tuple[str, ...], system: bool | None, as_json: bool) -> None:
     )
     for graph in graphs if names else ():
         _print_graph(graph)
+
+
+def _without_daemon() -> list[GraphInfo]:
+    """The graphs of this user that run, as the daemon would describe them."""
+    from horus_core.errors import NotRunning
+    from horus_core.inspection.observer import Observer
+    from horus_core.inspection.running_graphs import running_graphs
+    from horus_daemon.daemon_to_client import GraphInfo
+
+    found = []
+    for graph in running_graphs():
+        with contextlib.suppress(NotRunning):  # it has just ended
+            view = Observer(graph).look()
+            found.append(
+                GraphInfo(
+                    name=view.name,
+                    state="running",
+                    wanted=False,
+                    restart="no",
+                    script=view.script,
+                    log=view.logs,
+                    since_ns=view.started_ns,
+                    pid=view.pid,
+                    id=view.id,
+                    tick=view.tick,
+                    tick_rate=view.tick_rate,
+                    session=view.session,
+                    starts=1,
+                    nodes=[_node_state(node) for node in view.nodes],
+                )
+            )
+    return found
+
+
+def _node_state(node: NodeView) -> NodeState:
+    from horus_daemon.daemon_to_client import NodeState
+
+    return NodeState(
+        name=node.name,
+        pid=node.pid,
+        state=node.state,
+        ticks=node.ticks,
+        last_tick=node.last_tick,
+        misses=node.deadline_misses,
+        restarts=node.restarts,
+        errors=node.errors,
+    )
 
 
 def _row(graph: GraphInfo) -> tuple[object, ...]:
@@ -75,7 +134,7 @@ def _row(graph: GraphInfo) -> tuple[object, ...]:
 
 
 def _print_graph(graph: GraphInfo) -> None:
-    click.echo()
+    show.say()
     show.facts(
         [
             ("graph", graph.name),
@@ -86,7 +145,7 @@ def _print_graph(graph: GraphInfo) -> None:
         ]
     )
     if graph.nodes:
-        click.echo()
+        show.say()
         table(
             (
                 Column("node", 10),
@@ -104,7 +163,7 @@ def _print_graph(graph: GraphInfo) -> None:
             ],
         )
     if graph.recent:
-        click.echo()
+        show.say()
         table(
             (
                 Column("when", 7),

@@ -83,9 +83,9 @@ def command(graph: str | None, once: bool, interval: float, as_json: bool) -> No
             show.as_json_line(view)
     elif once or not show.at_terminal():
         view = next(_views(observer, interval))
-        click.echo("\n".join(folded(_head(view), show.columns())) if show.at_terminal() else _head(view))
+        show.say_lines("\n".join(folded(_head(view), show.columns())) if show.at_terminal() else _head(view))
         table(list(_NODES), _node_rows(view))
-        click.echo()
+        show.say()
         table(list(_TOPICS), _topic_rows(view))
     else:
         _watch(observer, interval)
@@ -119,7 +119,7 @@ def _watch(observer: Observer, interval: float) -> None:
                 view = view if window.held else seen
             live.update(_picture(view, window, keys), refresh=True)
     if not observer.alive:
-        click.echo(f"graph {observer.graph.name} has ended")
+        show.say(f"graph {observer.graph.name} has ended")
 
 
 def _typed(keys: int | None, seconds: float) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from horus_cli import show
+
 
 @click.command("start")
 def command() -> None:
@@ -15,4 +17,4 @@ def command() -> None:
 
     status = start_daemon()
     running = sum(state in ("starting", "running") for state in status.graphs.values())
-    click.echo(f"horusd runs, pid {status.pid}; {running} graphs, {status.adopted} of them were running already")
+    show.say(f"horusd runs, pid {status.pid}; {running} graphs, {status.adopted} of them were running already")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from horus_cli import show
 from horus_cli.daemons import connected, system_option
 
 
@@ -17,4 +18,4 @@ def command(graphs: bool, system: bool | None) -> None:
     with connected(system) as daemon:
         status = stop_daemon(daemon, graphs)
     running = sum(state in ("starting", "running") for state in status.graphs.values())
-    click.echo("horusd has ended" + (f"; {running} graphs go on without it" if running and not graphs else ""))
+    show.say("horusd has ended" + (f"; {running} graphs go on without it" if running and not graphs else ""))

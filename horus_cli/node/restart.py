@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from horus_cli import show
 from horus_cli.arguments import graph_option, node_argument
 
 
@@ -20,4 +21,4 @@ def command(node: str, graph: str | None) -> None:
     from horus_core.inspection.topic import find_graph
 
     before, after = restart_node(find_graph(graph), node)
-    click.echo(f"{node} is started again (process {before} before, {after} now)")
+    show.say(f"{node} is started again (process {before} before, {after} now)")

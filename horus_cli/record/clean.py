@@ -41,7 +41,7 @@ def command(max_age_days: float | None, max_size: float | None, dry_run: bool, y
         if not as_json and not yes:
             _show(report)
         if not confirmed(f"Delete {count(len(report.deleted), 'session')} ({show.size(report.freed)})?", yes):
-            click.echo("nothing deleted", err=as_json)
+            show.say("nothing deleted", err=as_json)
             return 0
         report = clean(max_age_days, most)
     if as_json:
@@ -65,7 +65,7 @@ def _show(report: CleanReport) -> None:
     if rows and report.dry_run:
         table([Column("session", 10), Column(">age", 8), Column(">size", 7), Column("why", folds=True)], rows)
     if report.running and report.dry_run:
-        click.echo(f"being recorded, not touched: {', '.join(show.one_line(name) for name in report.running)}")
+        show.say(f"being recorded, not touched: {', '.join(show.one_line(name) for name in report.running)}")
 
 
 def _show_result(report: CleanReport) -> None:
@@ -74,6 +74,6 @@ def _show_result(report: CleanReport) -> None:
     verb = "would delete" if report.dry_run else "deleted"
     kept = f"{count(report.kept, 'session')} ({show.size(report.kept_size)}) kept"
     if report.deleted:
-        click.echo(f"{verb} {count(len(report.deleted), 'session')} ({show.size(report.freed)}); {kept}")
+        show.say(f"{verb} {count(len(report.deleted), 'session')} ({show.size(report.freed)}); {kept}")
     else:
-        click.echo(f"nothing to delete; {kept}")
+        show.say(f"nothing to delete; {kept}")

@@ -24,11 +24,11 @@ def command(sessions: tuple[str, ...], yes: bool, as_json: bool) -> None:
     size = sum(deletable_size(name) for name in names)
     what = names[0] if len(names) == 1 else count(len(names), "session")
     if not confirmed(f"Delete {what} ({show.size(size)})?", yes):
-        click.echo("nothing deleted", err=as_json)
+        show.say("nothing deleted", err=as_json)
         return
     for name in names:
         delete_session(name)
     if as_json:
         show.as_json({"deleted": names, "freed": size})
     else:
-        click.echo(f"deleted {', '.join(names)} ({show.size(size)})")
+        show.say(f"deleted {', '.join(names)} ({show.size(size)})")

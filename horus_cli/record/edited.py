@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from horus_cli import show
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ def show_edit(report: EditReport) -> None:
     """Says what the new session holds; damage on stderr."""
     for line in report.damage:
         show.complain(show.one_line(line))
-    click.echo(
+    show.say(
         f"made {report.session}: ticks {report.first_tick} to {report.last_tick}, {report.messages:,} messages, "
         f"in {show.one_line(report.folder)}"
     )

@@ -8,6 +8,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.progress import progress
 from horus_cli.record.options import session_argument
 from horus_cli.tables import Column, table, wide_option
 
@@ -31,20 +32,25 @@ def command(session: str, as_json: bool) -> None:
     from horus_core.recording.keeping.sessions import find_session
     from horus_core.recording.reading.summary import summarize
 
-    found = summarize(find_session(session))
+    read = find_session(session)
+    with progress("reading", read):
+        found = summarize(read)
     if as_json:
         show.as_json(found)
         return
     _show_run(found)
-    click.echo()
+    show.say()
     _show_nodes(found)
-    click.echo()
+    show.say()
     _show_topics(found)
+    from horus_core.recording.reading.loss import ticks_between
+
     _show_lines("Incidents", [_incident(found, place) for place in range(len(found.incidents))])
     _show_lines(
         "Missing messages",
-        [
-            f"{hole.topic} of {hole.node}: {hole.stop - hole.first:,} {_between(hole.after_tick, hole.before_tick)}"
+        [str(loss) for loss in found.losses]
+        + [
+            f"{hole.topic} of {hole.node}: {hole.stop - hole.first:,} {ticks_between(hole.after_tick, hole.before_tick)}"
             for hole in found.holes
         ],
     )
@@ -111,6 +117,7 @@ def _show_nodes(found: SessionSummary) -> None:
 
 
 def _show_topics(found: SessionSummary) -> None:
+    unsure = {loss.node for loss in found.losses if not loss.counted}
     rows = [
         (
             topic.topic,
@@ -119,7 +126,7 @@ def _show_topics(found: SessionSummary) -> None:
             f"{topic.messages:,}",
             show.rate(topic.rate),
             show.size(topic.bytes),
-            topic.lost,
+            f"{topic.lost or ''}+" if topic.node in unsure else topic.lost,
         )
         for topic in found.topics
         if topic.messages or topic.lost or topic.node in {node.name for node in found.nodes if node.rate}
@@ -131,20 +138,15 @@ def _show_topics(found: SessionSummary) -> None:
 def _show_lines(title: str, lines: list[str]) -> None:
     if not lines:
         return
-    click.echo(f"\n{title}")
+    show.say()
+    show.say(title)
     for line in lines[:_MOST_LINES]:
-        click.echo(f"  {show.one_line(line)}")
+        show.say(f"  {show.one_line(line)}")
     if len(lines) > _MOST_LINES:
-        click.echo(f"  and {len(lines) - _MOST_LINES:,} more (--json lists them)")
+        show.say(f"  and {len(lines) - _MOST_LINES:,} more (--json lists them)")
 
 
 def _incident(found: SessionSummary, place: int) -> str:
     incident = found.incidents[place]
     detail = "" if incident.detail in (None, {}, "") else f"  {show.value(incident.detail)}"
     return f"tick {incident.tick}  {incident.node or 'graph'}  {incident.event}{detail[:200]}"
-
-
-def _between(after: int, before: int) -> str:
-    if after < 0:
-        return f"before tick {before}" if before >= 0 else "in all"
-    return f"after tick {after}" if before < 0 else f"between ticks {after} and {before}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,10 +19,12 @@ from horus_cli.record.options import (
     speed_option,
     split_override,
 )
+from horus_cli.record.tolerance import Tolerances, tolerance_option
 from horus_cli.script import ScriptCommand, script_arguments
 from horus_cli.tables import wide_option
 
 if TYPE_CHECKING:
+    from horus_core.recording.compare import Comparison
     from horus_core.trials.inject import InjectionResult
 
 
@@ -37,9 +40,15 @@ if TYPE_CHECKING:
 )
 @speed_option
 @range_options("Replay")
+@click.option(
+    "--cold",
+    is_flag=True,
+    help="With --start-tick: start the live nodes there with nothing behind them, instead of running the ticks before.",
+)
 @override_option
 @record_options("the run")
 @click.option("--inline", is_flag=True, help="Run all nodes in one process, for a debugger.")
+@tolerance_option
 @click.option("--check", is_flag=True, help="End with exit code 1 if a live node sent something else.")
 @wide_option
 @json_option()
@@ -53,10 +62,12 @@ def command(
     speed: float | None,
     start_tick: int | None,
     stop_tick: int | None,
+    cold: bool,
     overrides: tuple[str, ...],
     record: str | None,
     overwrite: bool,
     inline: bool,
+    tolerances: Tolerances,
     check: bool,
     as_json: bool,
 ) -> int:
@@ -79,9 +90,10 @@ def command(
 
     found = find_session(session)
     first, last = check_range(found, start_tick, stop_tick)
+    fields = tolerances.with_project(Path(script) if script and Path(script).is_dir() else Path(), found)
     injection = prepare(found, nodes, all_but, script, script_arguments(ctx))
     scheduler = injection.scheduler
-    scheduler.start_at_tick(first)
+    scheduler.start_at_tick(first, cold=cold)
     if stop_tick is not None:
         scheduler.stop_at_tick(stop_tick)
     if speed is not None:
@@ -89,15 +101,15 @@ def command(
     for text in overrides:
         scheduler.set_replay_override(*split_override(found, text, injection.replayed))
     remark(found, last)
-    if first > found.graph.first_tick:
-        show.complain(
-            f"the live nodes start in tick {first} and remember nothing: what earlier ticks left in them is missing"
-        )
+    if cold and first > found.held_ticks()[0]:
+        show.complain(f"the live nodes start in tick {first} with nothing behind them, as --cold asks")
     for line in injection.remarks():
         show.complain(show.one_line(line))
     player = Player(found.name, first, found.graph.tick_rate, 1.0 if speed is None else speed, quiet=as_json)
     with player:
-        result = injection.run(record, overwrite, player.print, player.started, player.ended, inline)
+        result = injection.run(
+            record, overwrite, player.print, player.started, player.ended, inline, tolerances.default, fields
+        )
     if as_json:
         show.as_json(result)
     else:
@@ -118,15 +130,23 @@ def _show(result: InjectionResult) -> None:
             **({"recorded as": result.recorded_as} if result.recorded_as else {}),
         }
     )
-    click.echo()
+    show.say()
     found = result.comparison
     if found is None:
-        click.echo("nothing to compare: no live node was recorded")
+        show.say("nothing to compare: no live node was recorded")
         return
     differences.show_damage(found)
     differences.show_ticks(found, "recorded", "live")
     differences.show_topics(found, "recorded", "live")
-    click.echo()
-    click.echo(
-        "the live nodes sent what was recorded" if result.equal else f"different from tick {found.first_tick} on"
-    )
+    show.say()
+    show.say(_answer(result, found))
+
+
+def _answer(result: InjectionResult, found: Comparison) -> str:
+    if result.equal:
+        return "the live nodes sent what was recorded"
+    since = "" if found.equal else f"different from tick {found.first_tick} on"
+    if not result.failure:
+        return since
+    rest = f"the run failed in tick {result.last_tick}, and nothing behind that was compared"
+    return f"{since}; {rest}" if since else rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from typing import TYPE_CHECKING
 
 import click
 
@@ -30,6 +31,10 @@ def _point(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     )
 
 
+if TYPE_CHECKING:
+    from horus_core.recording.reading.summary import SessionOverview
+
+
 @click.command("list")
 @click.option("--long", "-l", is_flag=True, help="Also messages, parts and the names of the nodes.")
 @click.option(
@@ -52,8 +57,9 @@ def _point(ctx: click.Context, param: click.Parameter, value: str | None) -> int
 def command(long: bool, since: int | None, larger: float | None, failed: bool, sort: str, as_json: bool) -> None:
     """List the recorded sessions, the oldest first.
 
-    STATE is complete, running (being recorded now) or recovered (its recorder was killed; it reads up to there); behind it,
-    failed if a failure ended the run.
+    STATE is complete, partial (messages or files are missing), running (being recorded now) or recovered (its recorder was
+    killed; it reads up to there), and how many messages are known to be missing; behind it, failed if a failure ended the run.
+    What is inside batches is not looked at: info does that.
 
     \b
     horus record list --since 2d --sort size
@@ -67,10 +73,10 @@ def command(long: bool, since: int | None, larger: float | None, failed: bool, s
         show.as_json(found)
         return
     if not everything.sessions and not found.unreadable:
-        click.echo(f"no sessions in {found.folder}; record one with horus run --record NAME SCRIPT")
+        show.say(f"no sessions in {found.folder}; record one with horus run --record NAME SCRIPT")
         return
     if everything.sessions and not found.sessions:
-        click.echo(f"none of {len(everything.sessions)} sessions")
+        show.say(f"none of {len(everything.sessions)} sessions")
     columns = [
         Column("session", 10),
         Column("recorded", 7),
@@ -85,10 +91,10 @@ def command(long: bool, since: int | None, larger: float | None, failed: bool, s
             each.name,
             show.when(each.created_ns),
             show.duration(each.duration),
-            f"{each.ticks:,}",
+            f"{each.ticks:,} from {each.first_tick:,}" if each.first_tick else f"{each.ticks:,}",
             len(each.nodes),
             show.size(each.size),
-            each.state + (", failed" if each.failed and each.state == "complete" else ""),
+            _state(each) + (", failed" if each.failed and each.state in ("complete", "partial") else ""),
             *((f"{each.messages:,}", each.parts, ", ".join(each.nodes)) if long else ()),
         )
         for each in found.sessions
@@ -99,3 +105,8 @@ def command(long: bool, since: int | None, larger: float | None, failed: bool, s
         table(columns, rows)
     for one in found.unreadable:
         show.complain(show.one_line(f"{one.name}: {one.problem}"))
+
+
+def _state(session: SessionOverview) -> str:
+    lost = [f"{node or 'all nodes'} lost {messages:,}" for node, messages in session.lost.items()]
+    return f"{session.state}: {', '.join(lost)}" if lost else session.state

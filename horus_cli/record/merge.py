@@ -6,6 +6,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.progress import progress
 from horus_cli.record.edited import show_edit
 from horus_cli.record.options import session_argument
 
@@ -23,7 +24,9 @@ def command(a: str, b: str, new: str, as_json: bool) -> None:
     from horus_core.recording.keeping.edit import merge
     from horus_core.recording.keeping.sessions import find_session
 
-    report = merge(find_session(a), find_session(b), new)
+    one, other = find_session(a), find_session(b)
+    with progress("merging", one, other):
+        report = merge(one, other, new)
     if as_json:
         show.as_json(report)
     else:

@@ -14,8 +14,6 @@ import threading
 import time
 from collections.abc import Iterator
 
-import click
-
 from horus_cli import show
 from horus_cli.keys import Keys, can_read_keys, single_keys
 from horus_cli.live import LiveLine
@@ -71,6 +69,7 @@ class Player:
 
     def started(self, scheduler: Scheduler) -> None:
         """The graph is about to run."""
+        show.log_harmlessly()
         self._scheduler = scheduler
         self._since = time.monotonic()
         keys = self._terminal.enter_context(single_keys()) if sys.stderr.isatty() and can_read_keys() else None
@@ -102,7 +101,7 @@ class Player:
     def print(self, node: str, line: str) -> None:
         """Prints what a node printed, with its name before it."""
         number = self._colours.setdefault(node, len(self._colours))
-        click.echo(f"{show.coloured(f'[{node}]', number)} {line}", err=self._quiet)
+        show.say_for(node, number, line, err=self._quiet)
 
     # What the other thread does.
 
@@ -156,7 +155,7 @@ class Player:
         if self._quiet:
             show.as_json_line({**sent._asdict(), "value": show.plain(sent.value)})
         else:
-            click.echo(f"{sent.tick}  {show.one_line(sent.topic)}  {show.value(sent.value)}")
+            show.say(f"{sent.tick}  {show.one_line(sent.topic)}  {show.value(sent.value)}")
 
     # The line.
 

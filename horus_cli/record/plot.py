@@ -60,10 +60,10 @@ def command(
         _draw_in_terminal(found)
     else:
         _draw_picture(found, Path(output))
-        click.echo(f"wrote {show.one_line(output)}")
+        show.say(f"wrote {show.one_line(output)}")
     if other is not None:
         first = found.first_difference
-        click.echo("equal" if first is None else f"different from tick {first} on")
+        show.say("equal" if first is None else f"different from tick {first} on")
 
 
 def _label(series: Series, found: Drawing) -> str:
@@ -92,7 +92,7 @@ def _draw_in_terminal(found: Drawing) -> None:
     if found.first_difference is not None:
         plotext.vline(found.first_difference, "red")
     plotext.xlabel("tick")
-    click.echo(plotext.build())
+    show.draw(plotext.build())
 
 
 def _draw_picture(found: Drawing, path: Path) -> None:

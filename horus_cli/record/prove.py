@@ -31,7 +31,7 @@ def command(kills: int, seed: int | None, as_json: bool) -> None:
             {"kept": proof.kept, "worst_ticks": proof.worst_ticks, "worst_ms": proof.worst_ms, "rounds": proof.rounds}
         )
     else:
-        click.echo(_result(proof))
+        show.say(_result(proof))
     click.get_current_context().exit(0 if proof.kept else 1)
 
 
@@ -39,7 +39,7 @@ def _show_round(found: Round) -> None:
     lost = "nothing lost" if not found.lost_ticks else f"the last {found.lost_ticks} of {found.released + 1} ticks lost"
     facts = f"missing {found.missing}, repeated {found.repeated}, torn {found.torn}, damaged batches {found.damaged}"
     words = f"broken: {show.one_line(found.problem)}" if found.problem else f"{lost}; {facts}; {found.state}"
-    click.echo(f"killed {found.victim:10s}  {words}")
+    show.say(f"killed {found.victim:10s}  {words}")
 
 
 def _result(proof: Proof) -> str:

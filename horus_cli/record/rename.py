@@ -23,4 +23,4 @@ def command(session: str, new: str, as_json: bool) -> None:
     if as_json:
         show.as_json({"session": folder.name, "folder": str(folder), "before": found.name})
     else:
-        click.echo(f"{show.one_line(found.name)} is now {folder.name}")
+        show.say(f"{show.one_line(found.name)} is now {folder.name}")

@@ -8,6 +8,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.progress import progress
 from horus_cli.record.differences import count
 from horus_cli.record.options import session_argument
 
@@ -26,7 +27,9 @@ def command(session: str, as_json: bool) -> None:
     from horus_core.recording.keeping.repair import repair
     from horus_core.recording.keeping.sessions import find_session
 
-    report = repair(find_session(session))
+    found = find_session(session)
+    with progress("repairing", found):
+        report = repair(found)
     if as_json:
         show.as_json(report)
         return
@@ -34,12 +37,14 @@ def command(session: str, as_json: bool) -> None:
         show.complain(show.one_line(line))
     for file in report.files:
         _show_file(file)
-    click.echo(_result(report))
+    show.say(_result(report))
+    for loss in report.losses:
+        show.say(f"  {show.one_line(loss)}")
 
 
 def _show_file(file: FileRepair) -> None:
     held = f"ticks {file.first_tick} to {file.last_tick}" if file.rows else "nothing"
-    click.echo(f"{show.one_line(file.path)}: kept {count(file.rows, 'row')}, {held}")
+    show.say(f"{show.one_line(file.path)}: kept {count(file.rows, 'row')}, {held}")
     for lost in file.lost:
         words = [show.one_line(lost.what)]
         if lost.bytes:
@@ -48,7 +53,7 @@ def _show_file(file: FileRepair) -> None:
             words.append(f"{count(lost.rows, 'row')} lost")
         if lost.ticks:
             words.append(f"at most {count(lost.ticks, 'tick')} ({show.duration(lost.seconds)}) lost")
-        click.echo(f"  {'; '.join(words)}")
+        show.say(f"  {'; '.join(words)}")
 
 
 def _result(report: RepairReport) -> str:
@@ -56,7 +61,10 @@ def _result(report: RepairReport) -> str:
         left = count(len(report.left_alone), "file")
         return f"{report.session} has nothing that can be repaired: {left} left alone; {_loss(report)}"
     if not report.files:
-        return f"{report.session} is whole: {count(report.untouched, 'file')}, nothing to repair"
+        whole = f"{count(report.untouched, 'file')}, nothing to repair"
+        if report.losses or not report.counted:
+            return f"the files of {report.session} are whole: {whole}; {_loss(report)}"
+        return f"{report.session} is whole: {whole}"
     return (
         f"{report.session} is whole again: {count(report.ticks, 'tick')}, {count(report.messages, 'message')}, "
         f"{_loss(report)}; {count(report.untouched, 'file')} needed nothing"
@@ -64,6 +72,7 @@ def _result(report: RepairReport) -> str:
 
 
 def _loss(report: RepairReport) -> str:
+    least = "" if report.counted else "at least "
     if report.lost_messages:
-        return f"{count(report.lost_messages, 'message')} missing"
-    return "no message missing between others"
+        return f"{least}{count(report.lost_messages, 'message')} missing"
+    return "no message missing" if report.counted else "no message missing between others; the end was not counted"

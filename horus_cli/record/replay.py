@@ -111,11 +111,13 @@ def command(
         return
     what = f"ticks {first} to {told.last_tick}" if ticks else "no tick"
     kept = f"; recorded as {told.recorded_as}" if files else ""
-    click.echo(f"replayed {found.name}: {what} in {show.duration(told.seconds)}{kept}", err=bool(echo))
+    show.say(f"replayed {found.name}: {what} in {show.duration(told.seconds)}{kept}", err=bool(echo))
 
 
 def remark(session: Session, last_tick: int) -> None:
     """Says what a person should know who replays `session` up to `last_tick`."""
+    from horus_core.recording.reading.counting import losses_of
+
     silent = sorted({show.one_line(topic) for _, topic in session.left_out})
     if silent:
         show.complain(f"{session.name} was recorded without {', '.join(silent)}: nothing is sent there")
@@ -123,6 +125,8 @@ def remark(session: Session, last_tick: int) -> None:
         show.complain(f"{session.name} is still being recorded; it is replayed up to tick {last_tick}")
     elif session.state == "recovered":
         show.complain(f"{session.name} was not closed; it is replayed up to where it reads, tick {last_tick}")
+    for loss in losses_of(session):
+        show.complain(show.one_line(f"{session.name}: {loss}"))
 
 
 def record_name(files: list[str]) -> str:

@@ -6,6 +6,7 @@ import click
 
 from horus_cli import show
 from horus_cli.arguments import json_option
+from horus_cli.progress import progress
 from horus_cli.record.edited import show_edit
 from horus_cli.record.options import nodes_option, range_options, session_argument, topics_option
 
@@ -50,7 +51,8 @@ def command(
     found = find_session(session)
     start = start_tick if start_time is None else tick_at(found, start_time)
     stop = stop_tick if stop_time is None else tick_at(found, stop_time, last=True)
-    report = trim(found, new, start, stop, nodes, topics)
+    with progress("trimming", found):
+        report = trim(found, new, start, stop, nodes, topics)
     if as_json:
         show.as_json(report)
     else:

@@ -30,9 +30,9 @@ def command(topic: str, graph: str | None, window: float, duration: float | None
     """
     for measure in measuring.measures(topic, graph, window, duration, as_json):
         if measure.bytes_per_second is None:
-            click.echo("no messages" if not measure.messages else "one message")
+            show.say("no messages" if not measure.messages else "one message")
             continue
-        click.echo(
+        show.say(
             f"{show.size(measure.bytes_per_second)}/s   a message: mean {show.size(measure.size_mean or 0)}, "
             f"min {show.size(measure.size_min or 0)}, max {show.size(measure.size_max or 0)}   "
             f"({measure.messages} messages)"

@@ -40,7 +40,7 @@ def command(
             if as_json:
                 show.as_json_line(replace(message, value=show.plain(message.value)))
             else:
-                click.echo(
+                show.say(
                     f"{message.tick}  {message.node}  {show.value(message.value, readable=not full, short=not full)}"
                 )
             left = None if left is None else left - 1

@@ -30,9 +30,9 @@ def command(topic: str, graph: str | None, window: float, duration: float | None
     """
     for measure in measuring.measures(topic, graph, window, duration, as_json):
         if measure.rate_hz is None:
-            click.echo("no messages" if not measure.messages else "one message")
+            show.say("no messages" if not measure.messages else "one message")
             continue
-        click.echo(
+        show.say(
             f"{show.rate(measure.rate_hz)}   between two: mean {_ms(measure.period_mean_ms)}, "
             f"min {_ms(measure.period_min_ms)}, max {_ms(measure.period_max_ms)}, "
             f"deviation {_ms(measure.period_deviation_ms)}   ({measure.messages} messages)"

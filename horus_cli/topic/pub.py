@@ -6,6 +6,7 @@ import time
 
 import click
 
+from horus_cli import show
 from horus_cli.arguments import graph_option, positive, topic_argument, value_of
 
 
@@ -41,4 +42,4 @@ def command(topic: str, value: str, graph: str | None, count: int | None, rate: 
         if rate is not None and sent != times:
             due += 1 / rate
             time.sleep(max(0.0, due - time.monotonic()))
-    click.echo(f"sent {sent} {'message' if sent == 1 else 'messages'} on {topic}")
+    show.say(f"sent {sent} {'message' if sent == 1 else 'messages'} on {topic}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -98,9 +98,11 @@ class SampleRaised(RuntimeError):
 
 def raised(problem: BaseException) -> bytes:
     """An exception as the payload of a message: its type, its words, and its arguments where they are plain."""
-    kind = type(problem)
+    kind, given = type(problem), problem.args
+    if isinstance(problem, OSError) and problem.filename is not None:
+        given = (problem.errno, problem.strerror, problem.filename)  # its args are without the name
     try:
-        arguments = msgspec.msgpack.decode(msgspec.msgpack.encode(problem.args))
+        arguments = msgspec.msgpack.decode(msgspec.msgpack.encode(given))
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         arguments = None
     return msgspec.msgpack.encode(
@@ -115,10 +117,8 @@ def exception_of(payload: bytes) -> Exception:
     """
     facts = msgspec.msgpack.decode(payload)
     module, _, name = str(facts["raised"]).rpartition(".")
-    kind = getattr(sys.modules.get(module, builtins), name, None)
+    kind = getattr(sys.modules.get(module), name, None)
     if isinstance(kind, type) and issubclass(kind, Exception) and facts["args"] is not None:
-        try:
+        with contextlib.suppress(Exception):  # of a constructor that wants something else
             return kind(*facts["args"])
-        except TypeError:
-            pass
     return SampleRaised(f"{facts['raised']}: {facts['text']}")

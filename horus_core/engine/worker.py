@@ -50,6 +50,7 @@ from horus_core.memory.hotpath import FAILED, MISSED, NATIVE, ORPHAN, RAISED, RE
 from horus_core.memory.shared import SharedMemory
 from horus_core.memory.tick_rows import STATUS_LATE
 from horus_core.processes.grants import ask_for_real_time, limit_resources
+from horus_core.processes.offspring import as_in_a_script, end_offspring
 from horus_core.processes.process import Reporter, enter_child, pin, precise_timers
 from horus_core.processes.shipping import load
 
@@ -93,6 +94,7 @@ def main() -> None:
     data, report, parent = enter_child(die_with_parent=True)
     boot: Boot = pickle.loads(data)
     sys.path[:] = boot.path
+    as_in_a_script()
     sys.argv[:] = boot.argv
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
@@ -112,6 +114,7 @@ def main() -> None:
 
 
 def _leave(code: int) -> None:
+    end_offspring()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

@@ -15,7 +15,7 @@ from horus_core.memory.shared import Memory
 from horus_core.messages.encoding import RAW
 
 SLIP_SECONDS = 1.0  # between two events of slips
-_CAPACITY = 256
+EVENTS_CAPACITY = 256
 
 
 class Events:
@@ -24,7 +24,7 @@ class Events:
     def __init__(self, graph: Graph, memory: Memory, control: memoryview, layout: Layout) -> None:
         self._graph, self._control = graph, control
         self._log = EventLog()
-        self._lane = LaneWriter(memory, control, layout, layout.events, _CAPACITY)
+        self._lane = LaneWriter(memory, control, layout, layout.events, EVENTS_CAPACITY)
         self._slips, self._slipped_ns, self._slips_told = 0, 0, 0.0  # since the last event of them
 
     def emit(self, event: str, position: int | None = None, tick: int | None = None, **detail: Any) -> None:

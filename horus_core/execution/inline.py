@@ -302,9 +302,7 @@ class Inline:
 
     def stop(self) -> None:
         """Calls every ``safe_state`` if a failure ended the graph, then every ``shutdown``, and closes the recording."""
-        if self.phase is Phase.NEW:
-            self.phase = self.phase.to(Phase.ENDED)
-        if self.phase in (Phase.STOPPING, Phase.ENDED):
+        if self.phase in (Phase.NEW, Phase.STOPPING, Phase.ENDED):
             return
         self._enter(Phase.STOPPING)
         for position, runner in enumerate(self._runners if self.failure is not None else ()):

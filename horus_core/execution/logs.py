@@ -17,6 +17,8 @@ from typing import IO
 
 from horus_core.errors import UnknownNode
 from horus_core.memory.shared import graphs_in_memory
+from horus_core.processes.home import has_no_home, user_folder
+from horus_core.processes.own_files import make_folder, opener
 from horus_core.recording.format.names import file_stem
 from horus_core.recording.keeping.sessions import recordings_folder, session_names
 
@@ -27,8 +29,7 @@ _POLL_SECONDS = 0.1
 
 def logs_folder() -> Path:
     """Where graphs that are not recorded log: ``$XDG_STATE_HOME/horus/logs``, else under ``~/.local/state``."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "horus" / "logs"
+    return user_folder("XDG_STATE_HOME", ".local/state") / "logs"
 
 
 class NodeLog:
@@ -39,7 +40,9 @@ class NodeLog:
         self._open()
 
     def _open(self) -> None:
-        self._file = self._path.open("a", buffering=1, encoding="utf-8", errors="replace")
+        self._file = open(  # noqa: SIM115 - closed by close
+            self._path, "a", buffering=1, encoding="utf-8", errors="replace", opener=opener
+        )
         self._size = self._file.tell()
 
     def write(self, text: str) -> None:
@@ -69,8 +72,10 @@ class GraphLogs:
     def open(self, node: str) -> NodeLog | None:
         """The log of `node`; None if the folder cannot be written: a robot runs without logs, too."""
         try:
+            if has_no_home(self.folder):
+                return None
             if not self.folder.is_dir():
-                self.folder.mkdir(parents=True)
+                make_folder(self.folder)
                 _forget_old(self.folder.parent)
             return NodeLog(self.folder / f"{file_stem(node)}.log")
         except OSError:
@@ -93,11 +98,16 @@ def find_log(node: str, folder: str | os.PathLike[str] | None = None) -> Path:
         UnknownNode: nothing is logged under that name.
     """
     folders = [Path(folder)] if folder is not None else all_folders()
-    found = [path for each in folders if (path := each / f"{file_stem(node)}.log").is_file()]
+    found = [path for each in folders if _is_log(path := each / f"{file_stem(node)}.log")]
     if not found:
         where = str(folders[0]) if folder is not None else "what was logged"
         raise UnknownNode(where, node, tuple(sorted({name for each in folders for name in logged_nodes(each)})))
     return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def _is_log(path: Path) -> bool:
+    """No pipe that would be waited for, and no link out of a recording that somebody gave us."""
+    return path.is_file() and not path.is_symlink()
 
 
 def logged_nodes(folder: Path) -> list[str]:
@@ -119,7 +129,7 @@ def last_lines(path: Path, count: int | None) -> list[str]:
     """The last `count` lines of a log and of the older file that it followed; all if None."""
     older = path.with_name(path.name + ".1")
     lines: list[str] = []
-    for each in (older, path) if older.exists() else (path,):
+    for each in (older, path) if _is_log(older) else (path,):
         with each.open(encoding="utf-8", errors="replace") as file:
             lines += file.read().splitlines()
     return lines if count is None else lines[len(lines) - min(count, len(lines)) :]

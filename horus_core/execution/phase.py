@@ -28,7 +28,7 @@ class Phase(IntEnum):
 
 
 FOLLOWING: dict[Phase, frozenset[Phase]] = {
-    Phase.NEW: frozenset({Phase.STARTING, Phase.ENDED}),
+    Phase.NEW: frozenset({Phase.STARTING}),
     Phase.STARTING: frozenset({Phase.RUNNING, Phase.STOPPING}),
     Phase.RUNNING: frozenset({Phase.STOPPING}),
     Phase.STOPPING: frozenset({Phase.ENDED}),

@@ -31,6 +31,7 @@ from horus_core.execution.flight_recorder import FlightRecorder
 from horus_core.execution.happenings import Happenings
 from horus_core.execution.interventions import Interventions
 from horus_core.execution.misses import Misses
+from horus_core.execution.needs import mind_needs
 from horus_core.execution.phase import Phase
 from horus_core.execution.plan import Plan
 from horus_core.execution.shipment import ship
@@ -110,16 +111,15 @@ class Supervisor:
         shm.sweep()
         for saved in save_leftovers():
             _log.warning("the flight recorder of a graph that was killed is saved as session %r", saved.name)
+        mind_needs(plan.graph, self.layout, plan.options.lockstep, plan.recording is not None)
         first = plan.options.first_tick
         try:
             self.control = create_control(self.memory, self.layout, first, plan.recording is not None)
-            self._make_parts(
-                Workers(plan, shipment, self.memory, self.control, self.layout, START_SECONDS, self.degradations)
-            )
+            self._make_parts(Workers(plan, shipment, self.memory, self.control, self.layout, self.degradations))
             self._enter(Phase.STARTING)
             self._start_recorder(shipment.graph)
             for record in self._workers.records:
-                self._workers.start(record, first, self.epoch_ns)
+                self._workers.start(record, first, self.epoch_ns, START_SECONDS)
             self._wait_until_ready()
             if not self.epoch_ns:
                 self._set_epoch()
@@ -302,7 +302,7 @@ class Supervisor:
         tick, past = int(self.control[H_RELEASED]) + 1, self.plan.options.pasts.get(record.node.name)
         came = None if past is None else past.return_after(record.failed_in)
         record.back_at = None if came is None else came.back
-        self._workers.start(record, tick if came is None else came.started, self.epoch_ns)
+        self._workers.start(record, tick if came is None else came.started, self.epoch_ns, START_SECONDS)
 
     def _look_who_is_stuck(self) -> None:
         looked, now = int(self.control[H_RECORDER_LOOKED]), time.monotonic_ns()
@@ -355,7 +355,6 @@ class Supervisor:
     def stop(self) -> None:
         """Ends every process, in order, each with its time limit, and removes the graph's names."""
         if self.phase is Phase.NEW:
-            self.phase = self.phase.to(Phase.ENDED)
             self.memory.remove_all()
             self.memory.let_go()
             return

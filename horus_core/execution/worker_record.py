@@ -11,6 +11,7 @@ somebody asks.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -82,7 +83,7 @@ class WorkerRecord:
         restart_at: when it is to be started, while it is WAITING.
         failed_in: the tick in which its last process failed.
         back_at: the tick from which its process is to take part, if that is settled by what it did when it was recorded.
-        ready_by: when its init must have returned.
+        ready_within, ready_by: the seconds in which its init must return, and when they are over.
         kill_at: when it is killed if it has not ended by itself.
         turn: in lockstep, a tick that it has not begun though it could, and since when that is known (monotonic ns).
     """
@@ -98,6 +99,7 @@ class WorkerRecord:
     restart_at: float = 0.0
     failed_in: int = 0
     back_at: int | None = None
+    ready_within: float = 0.0
     ready_by: float = 0.0
     kill_at: float | None = None
     turn: tuple[int, int] = (-1, 0)
@@ -121,10 +123,11 @@ class WorkerRecord:
         if self.leaving is None or leaving.asked_for:
             self.leaving = leaving
 
-    def started(self, child: Child, ready_by: float) -> None:
-        """It has a process, whose init must have returned at `ready_by`, monotonic seconds."""
+    def started(self, child: Child, ready_within: float) -> None:
+        """It has a process, whose init must return within so many seconds."""
         self.to(Life.STARTING)
-        self.child, self.ready_by = child, ready_by
+        self.child, self.ready_within = child, ready_within
+        self.ready_by = time.monotonic() + ready_within
         self.starts += 1
 
     def wait(self, until: float) -> None:

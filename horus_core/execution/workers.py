@@ -38,7 +38,6 @@ class Workers:
 
     Args:
         plan, shipment, memory, control, layout: the graph's.
-        ready_within: seconds in which an init must return.
         degradations: takes what was asked for and is not granted.
 
     Attributes:
@@ -53,20 +52,23 @@ class Workers:
         memory: SharedMemory,
         control: memoryview,
         layout: Layout,
-        ready_within: float,
         degradations: list[str],
     ) -> None:
         self._plan, self._shipment, self._memory = plan, shipment, memory
         self._control, self._layout, self._degradations = control, layout, degradations
-        self._ready_within = ready_within
         self.records = [
             WorkerRecord(position, node, NodeOutput(node.name, plan.output))
             for position, node in enumerate(plan.graph.nodes)
         ]
         self.logs = Path()
 
-    def start(self, record: WorkerRecord, tick: int, epoch_ns: int) -> None:
-        """Starts a node's process, which takes part from `tick` on at the earliest."""
+    def start(self, record: WorkerRecord, tick: int, epoch_ns: int, ready_within: float) -> None:
+        """Starts a node's process, which takes part from `tick` on at the earliest.
+
+        Args:
+            epoch_ns: when tick 0 was released, ns since 1970; 0: that is not settled.
+            ready_within: seconds in which its init must return.
+        """
         plan, position, control = self._plan, record.position, self._control
         row = self._layout.node(position)
         boot = Boot(
@@ -89,7 +91,7 @@ class Workers:
         control[row + N_STATE], control[row + N_STOP] = W_STARTING, 0
         control[row + N_BUDGET] = round((record.node.budget or 0) * 1e9)
         child = Child(f"horus:{record.node.name}", "horus_core.engine.worker", pickle.dumps(boot))
-        record.started(child, time.monotonic() + self._ready_within)
+        record.started(child, ready_within)
         control[row + N_PID] = child.pid
         control[row + N_CORE] = NEVER if boot.core is None else boot.core
         if record.output.log is None:
@@ -158,7 +160,7 @@ class Workers:
             if record.kill_at is not None and now > record.kill_at:
                 record.child.signal(signal.SIGKILL)  # type: ignore[union-attr]
             if record.life is Life.STARTING and record.restarted and now > record.ready_by:
-                words = f"its init has not returned after {self._ready_within:g} s"
+                words = f"its init has not returned after {record.ready_within:g} s"
                 record.leave(Leaving(Why.REFUSED, words=words))
                 record.child.signal(signal.SIGKILL)  # type: ignore[union-attr]
 

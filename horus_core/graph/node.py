@@ -10,12 +10,14 @@ from typing import Any, NoReturn, Protocol
 from horus_core.errors import InvalidValue, SchedulerBusy, UnknownTopic
 from horus_core.graph.checks import one_of, positive_number, whole
 from horus_core.graph.declaration import Topics, declared_topics
+from horus_core.graph.declared import Declared
+from horus_core.graph.policies import Failure, Miss
 from horus_core.graph.restart import DEFAULT_RESTART, Restart
 from horus_core.graph.samples import named_samples
 from horus_core.graph.spec import NodeSpec
 
-MISS_POLICIES = ("warn", "skip", "safe_mode", "stop")
-FAILURE_POLICIES = ("fatal", "restart", "skip", "ignore")
+MISS_POLICIES = tuple(map(str, Miss))
+FAILURE_POLICIES = tuple(map(str, Failure))
 _MOST_SPIN = 0.01  # seconds
 _MAX_RATE = 100_000.0
 
@@ -35,7 +37,7 @@ class Attachment(Protocol):
     def request_stop(self) -> None: ...
 
 
-class Node:
+class Node(Declared):
     """A node: a callback that runs in ticks, in a process of its own, and talks over topics.
 
     Args:
@@ -51,8 +53,9 @@ class Node:
         budget: seconds a tick should take; None for 80 % of the period.
         deadline: seconds after the release at which outputs are due; None for 95 % of the shortest period among its own
             and those of the nodes that hear it.
-        on_miss: what a missed deadline does: "warn", "skip", "safe_mode" or "stop".
-        failure_policy: what an exception or a crash does: "fatal", "restart", "skip", "ignore", or a :class:`Restart`.
+        on_miss: what a missed deadline does: a :class:`Miss`, or its name: "warn", "skip", "safe_mode" or "stop".
+        failure_policy: what an exception or a crash does: a :class:`Failure`, or its name: "fatal", "restart", "skip",
+            "ignore"; or a :class:`Restart`.
         compute: may take longer than a tick; its outputs become visible at its next release.
         on: run only in ticks in which this topic has something new.
         priority: SCHED_FIFO priority 1 to 99, higher is more urgent (with ``rt=True``).
@@ -91,8 +94,8 @@ class Node:
         order: int = 0,
         budget: float | None = None,
         deadline: float | None = None,
-        on_miss: str | None = None,
-        failure_policy: str | Restart | None = None,
+        on_miss: str | Miss | None = None,
+        failure_policy: str | Failure | Restart | None = None,
         compute: bool = False,
         on: str | None = None,
         priority: int | None = None,
@@ -103,12 +106,15 @@ class Node:
         safe_state: Callback | None = None,
         memory_mb: float | None = None,
         open_files: int | None = None,
-        samples: Sequence[str] = (),
+        samples: str | Sequence[str] = (),
     ) -> None:
         self.name = _checked_name(name)
         self.state: Any = {}
         self._attachment: Attachment | None = None
         where = f"node {self.name!r}:"
+        for what, given_policy, kind in (("on_miss", on_miss, Failure), ("failure_policy", failure_policy, Miss)):
+            if isinstance(given_policy, kind):
+                raise InvalidValue(f"{where} {what}", repr(given_policy), "a policy of the other kind: Miss or Failure")
         if compute and on is not None:
             raise InvalidValue(f"{where} compute=True", f"given together with on={on!r}", "only one of compute and on")
         self.callbacks: dict[str, Callback] = {}
@@ -140,7 +146,7 @@ class Node:
             core=None if core is None else whole(f"{where} core", core, 0),
             spin=0.0 if spin is None else _spin(where, spin, core),
             watchdog=None if watchdog is None else positive_number(f"{where} watchdog", watchdog, "(seconds)"),
-            samples=_checked_samples(where, (*samples, *named_samples(self.callbacks.values()))),
+            samples=_checked_samples(where, samples, named_samples(self.callbacks.values())),
         )
         if on is not None and on not in self.subscribers():
             raise UnknownTopic(self.name, "run on", on, self.subscribers())
@@ -151,14 +157,6 @@ class Node:
     def __reduce__(self) -> tuple[Callable[[str], Node], tuple[str]]:
         # A callback that names its own node means the one of its process; a copy of another node is only a name.
         return (attached_node, (self.name,))
-
-    def publishers(self) -> list[str]:
-        """The topics that the node publishes."""
-        return [topic.name for topic in self.spec.pubs]
-
-    def subscribers(self) -> list[str]:
-        """The topics that the node subscribes to."""
-        return [topic.name for topic in self.spec.subs]
 
     def send(self, topic: str, data: Any) -> bool:
         """Sends `data` on `topic`; others receive it once this tick has ended.
@@ -331,11 +329,12 @@ def _checked_callback(where: str, role: str, callback: Any) -> Callback:
     return callback  # type: ignore[no-any-return]
 
 
-def _checked_samples(where: str, names: Sequence[Any]) -> tuple[str, ...]:
+def _checked_samples(where: str, declared: str | Sequence[Any], named: Sequence[str]) -> tuple[str, ...]:
+    names = [declared] if isinstance(declared, str) else [*declared]
     for name in names:
         if not isinstance(name, str) or not name or len(name) > 100 or not name.isprintable():
             raise InvalidValue(f"{where} a side input", repr(name)[:120], "a name of 1 to 100 printable characters")
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys((*names, *named)))
 
 
 def _spin(where: str, spin: Any, core: int | None) -> float:

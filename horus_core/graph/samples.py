@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dis
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -59,12 +59,22 @@ def _reached(function: types.FunctionType) -> list[Any]:
     names = set(function.__code__.co_names)
     cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
     found = [value for name, value in function.__globals__.items() if name in names]
+    methods = [
+        method
+        for value in (*found, *cells)
+        if not isinstance(value, (type, types.ModuleType, types.FunctionType)) and _is_users(type(value))
+        for name, method in vars(type(value)).items()
+        if name in names
+    ]
     return [
         value
-        for value in (*found, *cells)
-        if isinstance(value, (types.FunctionType, types.MethodType))
-        and (value.__module__ or "").partition(".")[0] not in ("horus", "horus_core")
+        for value in (*found, *cells, *methods)
+        if isinstance(value, (types.FunctionType, types.MethodType)) and _is_users(value)
     ]
+
+
+def _is_users(value: Any) -> bool:
+    return (value.__module__ or "").partition(".")[0] not in ("horus", "horus_core", "builtins")
 
 
 def _filled(cell: types.CellType) -> bool:
@@ -76,13 +86,25 @@ def _filled(cell: types.CellType) -> bool:
 
 
 def _named_in(code: types.CodeType) -> Iterator[str]:
-    called = False
-    for each in dis.get_instructions(code):
+    instructions = [each for each in dis.get_instructions(code) if each.opname != "CACHE"]
+    for place, each in enumerate(instructions):
         if each.argval == "sample" and each.opname in ("LOAD_METHOD", "LOAD_ATTR"):
-            called = True
-        elif called and each.opname.startswith("LOAD_CONST"):
-            if isinstance(each.argval, str):
-                yield each.argval
-            called = False
-        elif called and each.opname not in ("PUSH_NULL", "PRECALL", "CACHE", "NOP"):
-            called = False
+            behind = instructions[place + 1 :]
+            first, *following = behind[1:] if behind[0].opname == "PUSH_NULL" else behind
+            literal = first.opname.startswith("LOAD_CONST") and isinstance(first.argval, str)
+            if literal and _is_whole_argument(following):
+                yield first.argval
+
+
+def _is_whole_argument(following: Sequence[dis.Instruction]) -> bool:
+    """Whether a constant that was loaded stays as it is until the call: nothing before that takes it off the stack."""
+    depth = 1  # of the stack, the constant and what is above it
+    for each in following:
+        if each.opname.startswith(("CALL", "PRECALL", "KW_NAMES")) and depth == 2:
+            return True
+        effect = dis.stack_effect(each.opcode, each.arg, jump=False)
+        takes_the_top = each.opname in ("LOAD_METHOD", "LOAD_ATTR", "FORMAT_VALUE", "FORMAT_SIMPLE", "CONVERT_VALUE")
+        depth += effect
+        if depth < 2 or (takes_the_top and depth - effect == 1):
+            return False
+    return False

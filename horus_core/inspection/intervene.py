@@ -1,4 +1,4 @@
-"""Stops and restarts nodes of a running graph from outside; how that is asked for is in ``orders``."""
+"""Stops and restarts nodes of a running graph from outside; how that is asked for is in ``memory.commands``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from horus_core.inspection.running_graphs import RunningGraph, runtime_folder
 from horus_core.inspection.topic import Attachment
 from horus_core.memory.commands import RESTART, STOP, WORDS, following
 from horus_core.memory.control import H_ANSWERED, H_ASKED, N_PID, N_STATE, W_DEAD, W_READY, W_STOPPED
+from horus_core.processes.own_files import open_own
 
 _ANSWER_SECONDS = 5.0
 _DONE_SECONDS = 70.0  # a node that starts again has as long for its init as at the start of the graph
@@ -53,7 +54,7 @@ def _order(graph: RunningGraph, node: str, what: int) -> tuple[int, int]:
     control, row = attached.control, attached.layout.node(position)
     asked = f"cannot {WORDS[what]} node {node!r}"
     try:
-        lock = os.open(runtime_folder() / f"graph-{graph.id}.json", os.O_RDONLY | os.O_CLOEXEC)
+        lock = open_own(runtime_folder() / f"graph-{graph.id}.json")
     except FileNotFoundError:
         raise NotRunning(f"called {graph.name!r}", "it has just ended") from None
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from horus_core.memory.shared import graphs_in_memory
+from horus_core.processes.own_files import mind_folder, open_own, write_own
 
 
 class RunningLane(msgspec.Struct, frozen=True):
@@ -51,14 +52,16 @@ class RunningGraph(msgspec.Struct, frozen=True):
 
 
 def runtime_folder() -> Path:
-    """``$XDG_RUNTIME_DIR/horus``, else ``/tmp/horus-<uid>``; mode 0700."""
+    """``$XDG_RUNTIME_DIR/horus``, else ``/tmp/horus-<uid>``; mode 0700.
+
+    Raises:
+        UnsafeFolder: somebody else has made it, or it is a link.
+    """
     base = os.environ.get("XDG_RUNTIME_DIR")
     folder = (
         Path(base) / "horus" if base and os.path.isdir(base) else Path(tempfile.gettempdir()) / f"horus-{os.getuid()}"
     )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to another user; set XDG_RUNTIME_DIR to a folder of yours")
+    mind_folder(folder, "set XDG_RUNTIME_DIR to a folder of yours")
     return folder
 
 
@@ -66,7 +69,7 @@ def announce(graph: RunningGraph) -> Path:
     """Writes the runtime file of a graph that has started."""
     path = runtime_folder() / f"graph-{graph.id}.json"
     temporary = path.with_suffix(".new")
-    temporary.write_bytes(msgspec.json.encode(graph))
+    write_own(temporary, msgspec.json.encode(graph))
     temporary.replace(path)
     return path
 
@@ -84,7 +87,8 @@ def running_graphs() -> list[RunningGraph]:
     found = []
     for path in runtime_folder().glob("graph-*.json"):
         try:
-            graph = msgspec.json.decode(path.read_bytes(), type=RunningGraph)
+            with open(open_own(path), "rb") as file:
+                graph = msgspec.json.decode(file.read(), type=RunningGraph)
         except (OSError, msgspec.MsgspecError):
             continue
         if alive.get(graph.id):

@@ -19,6 +19,7 @@ from horus_core.memory.control import ENDED, H_EXTERNAL, H_RELEASED, H_STATE, H_
 from horus_core.memory.lane import LaneReader, LaneWriter
 from horus_core.memory.shared import SharedMemory
 from horus_core.messages.encoding import Decoder, Encoder
+from horus_core.processes.own_files import open_own
 
 _POLL_SECONDS = 0.001
 
@@ -108,7 +109,10 @@ class Topic:
         self._decode = Decoder(name, kind).decode
         self._capacity = attached.graph.lanes[self._lane].capacity
         memory, control, layout = attached.memory, attached.control, attached.layout
-        self._readers = [LaneReader(memory, control, layout, each, observe=True) for each in lanes]
+        self._readers = [
+            LaneReader(memory, control, layout, each, observe=True, latch=attached.graph.lanes[each].latch)
+            for each in lanes
+        ]
         for reader in self._readers:
             reader.start_at(int(control[H_RELEASED]) + 1)
 
@@ -127,15 +131,19 @@ class Topic:
         """
         attached = self._attached
         encoding, payload = self._encode(data)
-        lock = os.open(
-            runtime_folder() / f"graph-{attached.graph.id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        lock = open_own(runtime_folder() / f"graph-{attached.graph.id}.lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not attached.alive:
                 raise NotRunning(f"called {attached.graph.name!r}", "it has ended")
             writer = LaneWriter(
-                attached.memory, attached.control, attached.layout, self._lane, self._capacity, lazy=True
+                attached.memory,
+                attached.control,
+                attached.layout,
+                self._lane,
+                self._capacity,
+                lazy=True,
+                latch=attached.graph.lanes[self._lane].latch,
             )
             following = int(attached.control[H_RELEASED]) + 1
             writer.put(encoding, payload, following, following)

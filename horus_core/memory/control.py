@@ -41,8 +41,8 @@ NEVER = -1
     H_SLIPS,  # releases that came more than a period late
     H_LOCKSTEP,  # 1: nobody is ever late
     H_SAFE_MODE,  # 1 + the tick in which safe mode began
-    H_ASKED,  # an order from outside, see `orders`; its giver, under a lock
-    H_ANSWERED,  # the order that was carried out last
+    H_ASKED,  # a command from outside, see `commands`; its giver, under a lock
+    H_ANSWERED,  # the command that was carried out last
     H_RELAY,  # up to this tick the node that ends every tick may release the next one itself
 ) = range(22)
 HEADER_WORDS = 64

@@ -3,6 +3,9 @@
 Names are ``horus-<graph id>-<what>``. The first segment, ``ctl``, is locked (shared flock) by the supervisor and by the
 recorder for as long as they live; who gets the exclusive lock knows that both are gone and may sweep. It is made first and
 removed last, so everything without a locked ``ctl`` is left over.
+
+Everybody can make a name in /dev/shm. Ours is only a regular file, this user's, opened through no link; what else is called so
+is passed over by all that look, and taken away by nobody.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Protocol
 import posix_ipc
 
 from horus_core.errors import SharedMemoryFull
+from horus_core.processes.own_files import is_own_file, open_own
 
 SHM = Path("/dev/shm")
 _NAME = re.compile(r"^(?:sem\.)?horus-(?P<graph>[0-9a-f]{12})-")
@@ -109,15 +113,12 @@ class SharedMemory:
             return _mapped(descriptor, size)
         except OSError as problem:
             path.unlink()
-            if problem.errno in (errno.ENOSPC, errno.ENOMEM):
-                room = os.statvfs(SHM)
-                raise SharedMemoryFull(f"segment {what!r}", size, room.f_bavail * room.f_frsize) from None
-            raise
+            raise (_full(problem, f"segment {what!r}", size) or problem) from None
         finally:
             os.close(descriptor)
 
     def open(self, what: str) -> memoryview:
-        descriptor = os.open(self._path(what), (os.O_RDONLY if self._read_only else os.O_RDWR) | os.O_CLOEXEC)
+        descriptor = open_own(self._path(what), os.O_RDONLY if self._read_only else os.O_RDWR)
         try:
             return _mapped(descriptor, os.fstat(descriptor).st_size, self._read_only)
         finally:
@@ -129,18 +130,29 @@ class SharedMemory:
 
     def hold(self) -> int:
         """Marks the graph as alive for as long as the returned descriptor is open; `ctl` must exist."""
-        descriptor = os.open(self._path("ctl"), os.O_RDWR | os.O_CLOEXEC)
+        descriptor = open_own(self._path("ctl"), os.O_RDWR)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         return descriptor
 
     def semaphore(self, what: str, create: bool = False) -> posix_ipc.Semaphore:
         """The semaphore called `what`; `create` makes it, with value 0."""
         name = f"/horus-{self.graph}-{what}"
-        return posix_ipc.Semaphore(name, posix_ipc.O_CREX if create else 0, mode=0o600, initial_value=0)
+        try:
+            return posix_ipc.Semaphore(name, posix_ipc.O_CREX if create else 0, mode=0o600, initial_value=0)
+        except OSError as problem:
+            raise (_full(problem, f"semaphore {what!r}", os.sysconf("SC_PAGESIZE")) or problem) from None
 
     def remove_all(self) -> None:
         """Removes every segment and semaphore of the graph, `ctl` last."""
         remove_graph(self.graph)
+
+
+def _full(problem: OSError, what: str, size: int) -> SharedMemoryFull | None:
+    """The error to raise instead if /dev/shm has no room for `what`."""
+    if problem.errno not in (errno.ENOSPC, errno.ENOMEM):
+        return None
+    room = os.statvfs(SHM)
+    return SharedMemoryFull(what, size, room.f_bavail * room.f_frsize)
 
 
 def _mapped(descriptor: int, size: int, read_only: bool = False) -> memoryview:
@@ -152,22 +164,25 @@ def _mapped(descriptor: int, size: int, read_only: bool = False) -> memoryview:
 def remove_graph(graph: str) -> None:
     """Removes what a graph has in /dev/shm."""
     control = f"horus-{graph}-ctl"
-    names = [
-        name for name in os.listdir(SHM) if (found := _NAME.match(name)) and found["graph"] == graph and name != control
-    ]
-    for name in (*names, control):
+    names = [name for name, owner in _names().items() if owner == graph]
+    for name in sorted(names, key=lambda name: name == control):
         with contextlib.suppress(FileNotFoundError, PermissionError):
             os.unlink(SHM / name)
 
 
 def graphs_in_memory() -> dict[str, bool]:
-    """The ids of all graphs with anything in /dev/shm; True for those that are alive."""
-    found = {match["graph"] for name in os.listdir(SHM) if (match := _NAME.match(name))}
-    return {graph: _alive(graph) for graph in sorted(found)}
+    """The ids of all graphs of this user with anything in /dev/shm; True for those that are alive."""
+    return {graph: _alive(graph) for graph in sorted(set(_names().values()))}
+
+
+def _names() -> dict[str, str]:
+    """Our names in /dev/shm, and the ids of the graphs that they belong to."""
+    found = {name: match["graph"] for name in os.listdir(SHM) if (match := _NAME.match(name))}
+    return {name: graph for name, graph in found.items() if is_own_file(SHM / name)}
 
 
 def sweep() -> list[str]:
-    """Removes what dead graphs left in /dev/shm, and only that.
+    """Removes what dead graphs of this user left in /dev/shm, and only that.
 
     Returns:
         The ids of the graphs that were swept.
@@ -180,11 +195,9 @@ def sweep() -> list[str]:
 
 def _alive(graph: str) -> bool:
     try:
-        descriptor = os.open(SHM / f"horus-{graph}-ctl", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+        descriptor = open_own(SHM / f"horus-{graph}-ctl", os.O_RDWR)
+    except OSError:
         return False
-    except PermissionError:  # another user's: not ours to judge
-        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

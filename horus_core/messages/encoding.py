@@ -77,6 +77,15 @@ def _dtype_form(dtype: np.dtype) -> Any:
     return dtype.descr if dtype.names else dtype.str
 
 
+def _with_size(value: Any) -> Any:
+    """An array or scalar whose items have a byte at least: of empty texts nobody could tell how many there are."""
+    if value.dtype.itemsize or value.dtype.kind not in "US":
+        return value
+    import numpy as np
+
+    return np.asarray(value).astype(f"{value.dtype.kind}1")
+
+
 def dtype_of(form: Any) -> np.dtype:
     """The dtype that a message names, which holds data only."""
     import numpy as np
@@ -169,6 +178,7 @@ class Encoder:
             if isinstance(value, numpy.ndarray):
                 if isinstance(value, numpy.ma.MaskedArray):
                     raise TypeError("a masked array would lose its mask; send its data and its mask as two arrays")
+                value = _with_size(value)
                 form, shape = _dtype_form(value.dtype), value.shape
                 if value.nbytes < _LARGE_ARRAY:
                     return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, shape, value.tobytes())))
@@ -179,6 +189,7 @@ class Encoder:
             if isinstance(value, numpy.generic):
                 if self._kind is not None and value.dtype.kind in "biufSU":
                     return value.item()  # a typed field is a plain value
+                value = _with_size(value)
                 form = _dtype_form(value.dtype)
                 return msgspec.msgpack.Ext(EXT_ARRAY, _plain.encode((form, None, value.tobytes())))
         for base in _PLAIN_KINDS:

@@ -43,7 +43,8 @@ class Slot(msgspec.Struct, frozen=True):
 
     Attributes:
         path: the keys and list places that lead to it.
-        kind: "number", "fixint", "bool", "none", "str", "bytes" or "array" (a NumPy array or scalar).
+        kind: "number", "fixint", "bool", "none", "map" (one without keys), "str", "bytes" or "array" (a NumPy array or
+            scalar).
         at: its first byte.
         dtype: how its bytes read.
         shape: of a list of numbers or an array; () for a single value, (n,) for a string of n bytes.
@@ -143,7 +144,10 @@ class _Parser:
 
     def _map(self, path: Path, depth: int) -> None:
         keys = set()
-        for _ in range(self._length(self.message[self.at], 0x80, 0x0F, _MAPS)):
+        start, count = self.at, self._length(self.message[self.at], 0x80, 0x0F, _MAPS)
+        if not count:
+            self.slots.append(Slot(path, "map", start))
+        for _ in range(count):
             code = self.message[self.at]
             if not (0xA0 <= code <= 0xBF or code in _STRINGS):
                 raise NoSlots

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from horus_core.processes.family import end_family
 from horus_core.processes.process import write_all
 
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -78,7 +78,11 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Sends a signal to its process group, if it still runs."""
-        if self._process.poll() is None:
+        if self._process.poll() is not None:
+            return
+        if number == signal.SIGKILL:
+            end_family(self.pid)
+        else:
             try:
                 os.killpg(self.pid, number)
             except ProcessLookupError:
@@ -86,8 +90,7 @@ class Child:
 
     def end_family(self) -> None:
         """Kills what it has forked and left behind; it has ended itself, and has not been waited for."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        end_family(self.pid)
 
     def read_reports(self) -> list[tuple[Any, ...]]:
         """The reports that have arrived, each a tuple that begins with its kind."""

@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from horus_core.processes.offspring import ignore_interrupts
+
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_TIMERSLACK = 1, 15, 29
 
 
@@ -48,7 +50,7 @@ def enter_child(die_with_parent: bool) -> tuple[bytes, Reporter, int]:
         The boot record, the reporter, and the parent's pid.
     """
     title, boot_fd, report_fd, parent = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's; it stops us in order
+    ignore_interrupts()
     libc = ctypes.CDLL(None, use_errno=True)
     if die_with_parent:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from horus_core.errors import UnsafeFolder
 from horus_core.inspection.running_graphs import runtime_folder
 from horus_core.memory.hotpath import NATIVE, WHY_NOT
 from horus_core.processes.control_group import group_file, processor_quota
+from horus_core.processes.home import has_no_home
 from horus_core.processes.machine import capabilities
 from horus_core.recording.keeping.sessions import recordings_folder
 
@@ -212,7 +214,14 @@ def _kernel(preempt_rt: bool) -> Finding:
 
 
 def _folder(name: str, folder: Path) -> Finding:
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if has_no_home(folder):
+        return Finding(
+            name=name,
+            value="no home folder",
+            grade="limited",
+            advice="to record, set HORUS_RECORDINGS to a folder of yours",
+        )
+    there = next(each for each in (folder, *folder.absolute().parents) if os.path.exists(each))
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding(
             name=name,
@@ -233,7 +242,7 @@ def _folder(name: str, folder: Path) -> Finding:
 def _runtime() -> Finding:
     try:
         return Finding(name="runtime folder", value=str(runtime_folder()))
-    except OSError as problem:
+    except UnsafeFolder as problem:
         return Finding(
             name="runtime folder", value=str(problem), grade="broken", advice="set XDG_RUNTIME_DIR to a folder of yours"
         )

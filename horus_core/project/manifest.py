@@ -44,6 +44,7 @@ class Project:
         tick_rate: Hz; None leaves the script's.
         record: whether runs are recorded: a session's name, or True for one made of the project's name and the date.
         nodes: per node, what differs from the script: a rate in Hz, times in seconds.
+        tolerances: per ``TOPIC.FIELD``, what its numbers may differ by in two sessions that are equal: absolute, relative.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Project:
     tick_rate: float | None = None
     record: bool | str = False
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tolerances: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def manifest(self) -> Path:
@@ -70,7 +72,7 @@ def read_project(folder: str | os.PathLike[str] = ".") -> Project:
     path = Path(folder) / MANIFEST
     content = _parsed(path)
     where = str(path)
-    _known(where, content, ("package", "run", "nodes"))
+    _known(where, content, ("package", "run", "nodes", "diff"))
     package, run = _section(where, content, "package"), _section(where, content, "run")
     if "package" not in content:
         raise InvalidValue(f"{where}: [package]", "missing", "a section with name and version")
@@ -88,6 +90,7 @@ def read_project(folder: str | os.PathLike[str] = ".") -> Project:
         tick_rate=_tick_rate(f"{where}: [run] tick_rate", run.get("tick_rate")),
         record=_record(f"{where}: [run] record", run.get("record", False)),
         nodes=_nodes(where, content.get("nodes", {})),
+        tolerances=_tolerances(where, _section(where, content, "diff")),
     )
 
 
@@ -165,6 +168,18 @@ def _node_field(section: str, key: str, value: Any) -> Any:
     except InvalidValue as problem:
         _, shown, expected = problem.args
         raise InvalidValue(f"{section} {key}", shown, expected) from None
+
+
+def _tolerances(where: str, diff: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    _known(f"{where}: [diff]", diff, ("tolerance",))
+    found = {}
+    for name, value in _section(f"{where}: [diff]", diff, "tolerance").items():
+        both = value if isinstance(value, list) else [value, 0]
+        if len(both) != 2 or not all(type(each) in (int, float) and each >= 0 for each in both):
+            expected = "a number of at least 0, or two: absolute and relative; the name in quotes"
+            raise InvalidValue(f"{where}: [diff.tolerance] {name}", repr(value)[:80], expected)
+        found[name] = (both[0], both[1])
+    return found
 
 
 def _nothing() -> None:

@@ -158,13 +158,14 @@ class Replaying:
         """The options with what the recording says, the source of each replayed node, and the side inputs of the live ones.
 
         Raises:
-            InvalidValue: a live node is faster than the recording's ticks.
+            InvalidValue: a live node is faster than the recording's ticks, or an override is not what its topic carries.
             ReplayRange: the recording does not have the range.
         """
         if self.session is None:
             self.last_tick = None
             return options, {}, {}
         from horus_core.replay import pasts, samples, source
+        from horus_core.replay.override_shape import check_overrides
 
         known = self.session.graph
         if graph.tick_rate > known.tick_rate:
@@ -172,8 +173,9 @@ class Replaying:
             most = f"at most {known.tick_rate:g} Hz, the rate of the recording's ticks"
             raise InvalidValue(f"node {fast.name!r}: rate", f"{fast.rate:g} Hz", most)
         start, self.last_tick = source.check_range(self.session, self.start, self.stop)
-        first = start if self.cold or not live else known.first_tick
+        first = start if self.cold or not live else self.session.held_ticks()[0]
         held = {name: session for name, (session, _) in self.nodes.items()}
+        check_overrides(self.overrides, held, graph)
         sources = source.sources_for(held, graph, first, start, self.last_tick, self.loop, self.overrides)
         loop = (start, self.last_tick) if self.loop else None
         prepared = replace(

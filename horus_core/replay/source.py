@@ -20,7 +20,7 @@ from horus_core.graph.schedule import NodeSchedule
 from horus_core.graph.spec import EXTERNAL, Graph, NodeSpec, TopicSpec, sample_topic
 from horus_core.memory.lane import LaneWriter
 from horus_core.messages.encoding import RAW, Decoder, Encoder
-from horus_core.recording.format.header import GraphRecord, NodeRecord
+from horus_core.recording.format.header import GraphRecord, Header, NodeRecord
 from horus_core.recording.reading.latched import last_before, latched_topics
 from horus_core.recording.reading.reader import RecordingFile, Session
 
@@ -43,6 +43,7 @@ class RecordedSource:
         loop: start over behind `stop`.
         overrides: per topic, what to send instead: a function of an encoding and a payload.
         latched: the topics whose last message before all that is sent is sent first.
+        header: what to take for the header of a file whose own does not read.
     """
 
     node: str
@@ -56,6 +57,7 @@ class RecordedSource:
     loop: bool = False
     overrides: dict[str, Override] = field(default_factory=dict)
     latched: frozenset[str] = frozenset()
+    header: Header | None = None
 
     def begin(self, writers: Mapping[str, LaneWriter]) -> None:
         """Opens the recording at `first`, and sends what must be there before that.
@@ -103,14 +105,14 @@ class RecordedSource:
         """The last messages of latched topics before all that is read."""
         if self.latched:
             for row in last_before(
-                [RecordingFile(path) for path in self.paths], self.latched, self.first - self.horizon
+                [RecordingFile(path, self.header) for path in self.paths], self.latched, self.first - self.horizon
             ):
                 yield from rows_of(row)
 
     def _read(self, first: int) -> Iterator[Row]:
         """The recorded messages from tick `first` to `stop`: tick, visible, topic, encoding, payload."""
         for path in self.paths:
-            for batch in RecordingFile(path).batches(max(first, 0), self.stop):
+            for batch in RecordingFile(path, self.header).batches(max(first, 0), self.stop):
                 for row in rows_of(batch):
                     if first <= row[0] <= self.stop:
                         yield row
@@ -230,7 +232,7 @@ def check_range(session: Session, start: int | None, stop: int | None) -> tuple[
     Raises:
         ReplayRange: the recording does not have it.
     """
-    first, last = session.graph.first_tick, session.last_tick()
+    first, last = session.held_ticks()
     if last < first:
         raise ReplayRange(f"session {session.name!r} recorded no ticks", first, last)
     if start is not None and not first <= start <= last:
@@ -279,14 +281,15 @@ def sources_for(
     kinds = {lane.topic: lane.kind for lane in graph.lanes}
     found = {}
     for name, session in sessions.items():
-        paths = [str(file.path) for file in session.node_files(name)]
-        if not paths:
+        files = session.node_files(name)
+        if not files:
             raise RecordingMissing(
                 f"{session.folder} for node {name!r}", "its file is gone; replay the others, or run it live"
             )
         found[name] = RecordedSource(
             node=name,
-            paths=paths,
+            paths=[str(file.path) for file in files],
+            header=session.header_named(files[0].path),
             first=first,
             start=start,
             stop=stop,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from horus_core.processes.signals import handling
 from horus_core.scheduler.run_state import Run
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,15 +47,9 @@ class Interruption:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {}
-        for number in _SIGNALS:
-            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                before[number] = signal.signal(number, self._on_signal)
-        try:
+        free = [each for each in _SIGNALS if signal.getsignal(each) in (signal.SIG_DFL, signal.default_int_handler)]
+        with handling(dict.fromkeys(free, self._on_signal)):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._signal and number == signal.SIGINT:  # the others often come twice: to the process and to its group

@@ -14,6 +14,7 @@ class Launch:
     """Settings for the first scheduler that runs in this process; None leaves the script's own.
 
     Attributes:
+        name: the graph's, '' for the script's own.
         record: session name to record under, or the folder to record into, wherever it is.
         overwrite: replace a session of that name.
         record_topics, record_exclude: topics to record, and not to; see
@@ -30,6 +31,7 @@ class Launch:
         ended: called with the scheduler once its run has ended, however it ended.
     """
 
+    name: str = ""
     record: str | Path | None = None
     overwrite: bool = False
     record_topics: Sequence[str] | None = None

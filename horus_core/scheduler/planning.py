@@ -13,6 +13,7 @@ from horus_core.errors import EmptyGraph
 from horus_core.execution.plan import Plan
 from horus_core.graph.node import Node
 from horus_core.graph.spec import Graph, build_graph
+from horus_core.processes.own_files import make_folder
 from horus_core.processes.topology import Topology
 from horus_core.recording.keeping import sessions
 from horus_core.recording.writing.request import RecordingRequest
@@ -84,7 +85,7 @@ def _recording_request(
     name = wanted if isinstance(wanted, (str, Path)) else getattr(wanted, "name", None)
     if isinstance(name, Path):
         folder = name
-        folder.mkdir(parents=True)
+        make_folder(folder, exist_ok=False)
     else:
         base = settings.name if settings.name != "horus" else Path(_script()).stem or "horus"
         name = name or sessions.free_session_name(base)

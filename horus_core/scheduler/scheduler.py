@@ -18,6 +18,7 @@ from horus_core.graph.checks import positive_number
 from horus_core.graph.node import Node, attached_node, checked_rate
 from horus_core.graph.schedule import tick_count
 from horus_core.memory.control import H_STOP_ASKED
+from horus_core.recording.keeping.sessions import let_go_of_started
 from horus_core.recording.writing.options import Recording
 from horus_core.scheduler import launch as launching
 from horus_core.scheduler.composition import Composition
@@ -233,6 +234,8 @@ class Scheduler(Composition, ReplayControl, Inquiry, Recordings):
                 # A graph that did not start leaves no session behind.
                 shutil.rmtree(plan.recording.session, ignore_errors=True)
             raise
+        finally:
+            let_go_of_started()
         run.paths = list(engine.paths)
         return engine
 
@@ -262,6 +265,7 @@ class Scheduler(Composition, ReplayControl, Inquiry, Recordings):
         launch, settings = launching.take(), self._settings
         if launch is None:
             return None
+        settings.name = launch.name or settings.name
         if launch.record is not None:
             settings.launched, settings.overwrite = launch.record, launch.overwrite
         if launch.record_topics is not None or launch.record_exclude:

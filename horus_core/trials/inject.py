@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from horus_core.errors import InvalidValue, NodeFailed, RecordingMissing, Unknow
 from horus_core.graph.spec import EXTERNAL
 from horus_core.project.manifest import read_project
 from horus_core.recording.compare import Comparison, compare
+from horus_core.recording.compare.tolerance import Given
 from horus_core.recording.format.patterns import expanded
 from horus_core.recording.keeping.sessions import recordings_folder
 from horus_core.recording.reading.reader import Session
@@ -38,7 +39,8 @@ class InjectionResult(msgspec.Struct, frozen=True, kw_only=True):
         left_out: recorded nodes that are neither.
         first_tick, last_tick: what ran, both included.
         recorded_as: the session that the run was recorded under, '' if it was not kept.
-        equal: whether the live nodes sent what they had sent when they were recorded; None if none of them was.
+        equal: whether the live nodes sent what they had sent when they were recorded, up to the end; None if none of them
+            was. A run that failed is never equal, whatever it had sent until then.
         failure: what ended the run, '' if no node did.
         comparison: of the recorded session (a) with this run (b), the live nodes only; None if none of them was recorded.
     """
@@ -136,6 +138,8 @@ class Injection:
         started: Callable[[Scheduler], None] | None = None,
         ended: Callable[[Scheduler], None] | None = None,
         inline: bool = False,
+        tolerance: Given = 0.0,
+        tolerances: Mapping[str, Given] | None = None,
     ) -> InjectionResult:
         """Runs it, once, and compares.
 
@@ -144,6 +148,7 @@ class Injection:
             overwrite: replace a session of that name.
             inline: run all nodes in this process, for a debugger.
             output, started, ended: as for :class:`horus_core.scheduler.launch.Launch`.
+            tolerance, tolerances: what numbers may differ by, as for :func:`horus_core.recording.compare.compare`.
 
         Raises:
             RecordingExists: there is a session named `record`.
@@ -166,7 +171,7 @@ class Injection:
                 except NodeFailed as problem:
                     failure = problem
             run = Session(Path(self.scheduler.stop_recording()[0]).parent)
-            comparison = self._compare(run)
+            comparison = self._compare(run, tolerance, tolerances)
         return InjectionResult(
             session=self.session.name,
             script=str(self.script.path),
@@ -177,18 +182,26 @@ class Injection:
             first_tick=run.graph.first_tick,
             last_tick=self.scheduler.current_tick() - 1,
             recorded_as=run.name if record else "",
-            equal=None if comparison is None else comparison.equal,
+            equal=None if comparison is None else comparison.equal and not failure,
             failure=str(failure) if failure else "",
             comparison=comparison and msgspec.structs.replace(comparison, b=run.name if record else ""),
         )
 
-    def _compare(self, run: Session) -> Comparison | None:
+    def _compare(self, run: Session, tolerance: Given, tolerances: Mapping[str, Given] | None) -> Comparison | None:
         both = [name for name in self.live if name in self.session.nodes]
         last = self.scheduler.current_tick() - 1
         lanes = [lane.recorded for lane in self.session.graph.lanes if lane.node in both]
         if not both or last < run.graph.first_tick or (lanes and not any(lanes)):
             return None  # there is nothing that anything could be equal to
-        return compare(self.session, run, nodes=both, start_tick=run.graph.first_tick, stop_tick=last)
+        return compare(
+            self.session,
+            run,
+            nodes=both,
+            start_tick=run.graph.first_tick,
+            stop_tick=last,
+            tolerance=tolerance,
+            tolerances=tolerances,
+        )
 
 
 def prepare(
@@ -210,7 +223,7 @@ def prepare(
     Raises:
         UnknownNode: a name is none of the recorded nodes', or none at all.
         InvalidValue: no node is left to run live, or the script replays a recording itself.
-        RecordingMissing: see :func:`find_script`.
+        RecordingMissing: see :func:`find_script`; or the file of a node is gone.
         ScriptFailed: the script ended before it ran a graph.
     """
     recorded = list(session.nodes)
@@ -235,6 +248,9 @@ def prepare(
         raise InvalidValue(
             "what is left to run live", "nothing", f"not to replay all nodes of the script ({', '.join(own)})"
         )
+    for name in replayed:
+        if not session.has_file(name):
+            raise RecordingMissing(f"{session.folder} for node {name!r}", "its file is gone; run it live")
     for name in [*replayed, EXTERNAL]:
         if scheduler.has_node(name):
             scheduler.remove(name)

@@ -102,7 +102,7 @@ def test_one_that_is_stopped_between_two_ticks_is_killed_by_its_watchdog_and_sta
     assert found[:6] == ["ready", "watchdog", "crash", "restart", "ready", "back"]
     assert events(files, "watchdog")[0].detail == {"limit": 0.2, "process": "is stopped"}
     assert len(events(files, "watchdog")) == len(events(files, "crash")), "one for each"
-    assert events(files, "crash")[0].detail == {"reason": "was killed by SIGKILL"}
+    assert events(files, "crash")[0].detail == {"reason": "was stuck for more than 0.2 s and killed by its watchdog"}
     assert of_node(files, "ear", "miss") == ["ready"], "who waits for it is not to blame"
 
 

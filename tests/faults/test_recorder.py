@@ -169,7 +169,7 @@ def test_beyond_the_memory_bound_whole_ticks_are_left_out_and_written_down(stall
 def _step(scheduler: Scheduler) -> Any:
     """Runs some ticks; the recorder."""
     scheduler.tick_for(0.1)
-    engine: Any = scheduler._engine
+    engine: Any = scheduler._run.engine
     return engine._recorder
 
 
@@ -206,7 +206,7 @@ def test_what_was_written_reaches_the_disk_though_the_graph_is_held(monkeypatch:
     monkeypatch.setattr(parts_module.Parts, "sync", note)
     scheduler = _graph("held", execution="inline", pace=False)
     scheduler.tick_for(0.5)
-    engine: Any = scheduler._engine
+    engine: Any = scheduler._run.engine
     path = engine._recorder._main._part.files[0].path
     _until(lambda: [engine._recorder.poll(), path.stat().st_size > 3 * 250 * 8][1])  # the ticks' numbers alone
     _until(lambda: synced and synced[-1] == path.stat().st_size)
@@ -357,6 +357,17 @@ def test_the_flight_recorder_is_saved_when_a_node_fails_and_holds_the_end() -> N
     assert numbers[-1] == 3 * 600 + 2
     assert numbers == list(range(numbers[0], 3 * 601))
     assert not blackboxes()
+
+
+def test_the_flight_recorder_saves_all_that_was_sent_before_it_was_asked() -> None:
+    scheduler = Scheduler(tick_rate=500, deterministic=True, pace=False, blackbox_mb=4, name="robot")
+    scheduler.add(Node("source", _send_three, rate=500, pubs="numbers"))
+    try:
+        for ticks in (20, 40):
+            scheduler.tick_for(20 / 500)
+            assert _numbers(Session(scheduler.save_blackbox(f"after_{ticks}"))) == list(range(3 * ticks))
+    finally:
+        scheduler.stop()
 
 
 def test_the_flight_recorder_survives_the_death_of_every_process(tmp_path: Path) -> None:

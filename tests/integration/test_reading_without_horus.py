@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import horus
-from horus import Node, Scheduler
+from horus import Node, Pub, Scheduler
+from horus_core.recording.keeping.edit import trim
+from horus_core.recording.keeping.sessions import find_session
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recording-format.md"
 
@@ -38,14 +40,14 @@ def folder(recordings: Path) -> Path:
     return recordings / "run"
 
 
-def run_snippet(folder: Path, word: str) -> dict[str, Any]:
-    """Runs the snippet of the section that holds `word`, on the sensor's file; its names."""
-    section = PAGE.read_text(encoding="utf-8").partition("## Reading it without HORUS")[2]
-    (snippet,) = [text for text in re.findall(r"```python\n(.*?)```", section, re.DOTALL) if word in text]
-    (file,) = folder.glob("sensor@*.arrow")
-    assert "sensor@5f0c2b1a.arrow" in snippet
+def run_snippet(folder: Path, word: str, opens: str = "sensor@5f0c2b1a.arrow") -> dict[str, Any]:
+    """Runs the snippet of the page that holds `word`, on the file that stands for the one that it `opens`; its names."""
+    page = PAGE.read_text(encoding="utf-8")
+    (snippet,) = [text for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if word in text]
+    (file,) = folder.glob(f"{opens.partition('@')[0]}@*.arrow")
+    assert opens in snippet
     names: dict[str, Any] = {}
-    exec(compile(snippet.replace("sensor@5f0c2b1a.arrow", str(file)), str(PAGE), "exec"), names)
+    exec(compile(snippet.replace(opens, str(file)), str(PAGE), "exec"), names)
     return names
 
 
@@ -62,3 +64,41 @@ def test_polars_and_msgspec_give_every_value_that_was_sent(folder: Path) -> None
 
 def test_duckdb_reads_what_pyarrow_opened(folder: Path) -> None:
     assert run_snippet(folder, "duckdb")["counts"] == [("image", 1), ("raw", 1), ("state", 2)]
+
+
+def test_a_side_input_that_raised_reads_as_what_it_raised(recordings: Path) -> None:
+    def read() -> float:
+        if horus.tick() == 1:
+            raise OSError(5, "no fix")
+        return 0.5
+
+    def ask(node: Node) -> None:
+        try:
+            node.sample("gps", read)
+        except OSError:
+            node.log_debug("as it should")
+
+    scheduler = Scheduler(tick_rate=100, deterministic=True, pace=False, execution="inline", recording="run")
+    scheduler.add(Node(name="sensor", tick=ask, rate=100)).run(duration=0.03)
+    names = run_snippet(recordings / "run", "polars")
+    assert names["messages"].select("tick", "topic", "encoding").rows() == [
+        (0, "sensor~gps", 0), (1, "sensor~gps", 3), (2, "sensor~gps", 0),
+    ]  # fmt: skip
+    raised = {"raised": "builtins.OSError", "text": "[Errno 5] no fix", "args": [5, "no fix"]}
+    assert names["values"] == [0.5, raised, 0.5]
+
+
+def test_messages_that_stand_before_a_file_can_be_left_out(recordings: Path) -> None:
+    def survey(node: Node) -> None:
+        if horus.tick() in (1, 4):
+            node.send("map", horus.tick())
+
+    surveyor = Node(name="surveyor", tick=survey, rate=100, pubs=[Pub("map", latch=True)])
+    scheduler = Scheduler(tick_rate=100, deterministic=True, pace=False, execution="inline", recording="run")
+    scheduler.add(surveyor).run(duration=0.06)
+    trim(find_session("run"), "cut", 3, 5)
+    names = run_snippet(recordings / "cut", "own_batches", "surveyor@5f0c2b1a.1.arrow")
+    assert names["messages"].column("tick").to_pylist() == [4]
+    (file,) = (recordings / "cut").glob("surveyor@*.arrow")
+    with names["pyarrow"].ipc.open_file(file) as whole:
+        assert whole.read_all().column("tick").to_pylist() == [1, 4], "a plain reader sees the one before as well"

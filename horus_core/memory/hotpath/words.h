@@ -61,7 +61,7 @@
     WORD(MISSED, 5)                                                                                                    \
     WORD(FAILED, 6)                                                                                                    \
     WORD(RAISED, 2)                                                                                                    \
-    /* rows.py: a tick row, and what a node's topics are to a tick */                                                  \
+    /* tick_rows.py, topics.py: a tick row, and what a node's topics are to a tick */                                                  \
     WORD(STATUS_OK, 0)                                                                                                 \
     WORD(STATUS_ERROR, 2)                                                                                              \
     WORD(ROW_HEAD, 5)                                                                                                  \

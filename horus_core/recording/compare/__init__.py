@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from horus_core.errors import InvalidValue, UnknownNode, closest
+from horus_core.graph.spec import EXTERNAL
 from horus_core.recording.compare.content import TopicContent
 from horus_core.recording.compare.pairing import Pairs, differing, pair
 from horus_core.recording.compare.result import (
@@ -23,9 +24,10 @@ from horus_core.recording.compare.result import (
     TopicComparison,
 )
 from horus_core.recording.compare.timing import compare_ticks
-from horus_core.recording.compare.values import Tolerance
+from horus_core.recording.compare.tolerance import Given, Tolerances
 from horus_core.recording.format.header import GraphRecord, NodeRecord
 from horus_core.recording.format.patterns import expanded
+from horus_core.recording.reading.counting import likely_losses
 from horus_core.recording.reading.file import Damage
 from horus_core.recording.reading.messages import Messages, read_messages
 from horus_core.recording.reading.reader import Session
@@ -48,11 +50,12 @@ def compare(
     b: Session,
     nodes: Sequence[str] | None = None,
     topics: Sequence[str] | None = None,
-    tolerance: float | tuple[float, float] = (0.0, 0.0),
+    tolerance: Given = (0.0, 0.0),
     ignore: Sequence[str] = (),
     limit: int = 100,
     start_tick: int | None = None,
     stop_tick: int | None = None,
+    tolerances: Mapping[str, Given] | None = None,
 ) -> Comparison:
     """Compares two sessions: nodes, ticks, message counts and content; timing beside that.
 
@@ -61,10 +64,11 @@ def compare(
         nodes: only what these sent; by default all. In a name, ``*`` and ``?`` stand for any letters.
         topics: only messages on these; by default all. Patterns as for nodes.
         tolerance: what two numbers may differ by: an absolute one, or an absolute and a relative one. They are taken as
-            equal up to ``max(absolute, relative * the larger magnitude)``. NaN equals NaN.
+            equal up to ``max(absolute, relative * the larger magnitude)``. NaN equals NaN. Integers are compared as integers.
         ignore: fields that do not count, see :func:`horus_core.recording.compare.fields.field_filter`.
         limit: how many fields per topic are listed, those that differ first before others.
         start_tick, stop_tick: only ticks from and up to these.
+        tolerances: of single fields, by ``TOPIC.FIELD``, see :class:`horus_core.recording.compare.tolerance.Tolerances`.
 
     Raises:
         UnknownNode: neither session knows one of `nodes`.
@@ -75,12 +79,13 @@ def compare(
     """
     wanted = _Wanted(a, b, nodes, topics)
     topics = wanted.chosen
-    allowed = _tolerance(tolerance)
+    allowed = Tolerances(tolerance, tolerances)
     damage_a, damage_b = list(a.damage), list(b.damage)
     ticks = compare_ticks(
         read_ticks(a, damage_a, start_tick, stop_tick),
         read_ticks(b, damage_b, start_tick, stop_tick),
         wanted.node,
+        lambda node: (_replayed(a, node), _replayed(b, node)),
     )
     contents: list[TopicContent] = []
     for node in wanted.nodes:
@@ -92,13 +97,6 @@ def compare(
         contents += _compare_node(node, names, wanted.topics(node), streams, allowed, ignore)
     topics_found = [content.result(limit) for content in contents if wanted.lane(content.node, content.topic)]
     return _result(a, b, wanted, ticks, topics_found, damage_a, damage_b)
-
-
-def _tolerance(given: float | tuple[float, float]) -> Tolerance:
-    found = Tolerance(*given) if isinstance(given, tuple) else Tolerance(given)
-    if not (found.absolute >= 0 and found.relative >= 0):
-        raise InvalidValue("the tolerance", repr(given), "numbers of at least 0")
-    return found
 
 
 class _Wanted:
@@ -143,10 +141,10 @@ def _compare_node(
     names: list[str],
     topics: list[str],
     streams: Sequence[Iterator[Messages]],
-    tolerance: Tolerance,
+    tolerances: Tolerances,
     ignore: Sequence[str],
 ) -> list[TopicContent]:
-    contents = {topic: TopicContent(topic, node, tolerance, ignore) for topic in topics}
+    contents = {topic: TopicContent(topic, node, tolerances, ignore) for topic in topics}
     for window in windows(streams):
         a, b = (block if block is not None else Messages.none(names) for block in window)
         pairs = pair(a, b)
@@ -154,7 +152,7 @@ def _compare_node(
         counts = [np.bincount(side.topic, minlength=len(names)).tolist() for side in (a, b)]
         for place, topic in enumerate(names):
             if counts[0][place] or counts[1][place]:
-                content = contents.setdefault(topic, TopicContent(topic, node, tolerance, ignore))
+                content = contents.setdefault(topic, TopicContent(topic, node, tolerances, ignore))
                 content.count(counts[0][place], counts[1][place])
         rows = Pairs(pairs.a[unequal], pairs.b[unequal], pairs.only_a, pairs.only_b)
         for place in np.unique(np.concatenate([a.topic[rows.a], a.topic[rows.only_a], b.topic[rows.only_b]])).tolist():
@@ -178,10 +176,13 @@ def _result(
     damage_a: list[Damage],
     damage_b: list[Damage],
 ) -> Comparison:
-    nodes_a, nodes_b = ([name for name in session.nodes if wanted.node(name)] for session in (a, b))
+    nodes_a, nodes_b = (
+        [name for name in session.nodes if wanted.node(name) and name != EXTERNAL] for session in (a, b)
+    )
     only_a = [name for name in nodes_a if name not in nodes_b]
     only_b = [name for name in nodes_b if name not in nodes_a]
     topics = [each for each in topics if each.messages_a or each.messages_b or each.node in {*nodes_a, *nodes_b}]
+    compared = [name for name in nodes_a if not (_replayed(a, name) or _replayed(b, name))]
     in_both = [each for each, _ in ticks if each.node in nodes_a and each.node in nodes_b]
     firsts = [
         tick
@@ -199,11 +200,18 @@ def _result(
         ticks=in_both,
         topics=topics,
         timing=[each for _, each in ticks if each.node in nodes_a and each.node in nodes_b],
-        settings=list(_settings(a.graph, b.graph, wanted.node)),
+        settings=list(_settings(a.graph, b.graph, compared.__contains__)),
         not_compared=wanted.not_compared,
         damage_a=[str(each) for each in damage_a],
         damage_b=[str(each) for each in damage_b],
+        lost_a=[loss for loss in likely_losses(a, damage_a) if wanted.node(loss.node)],
+        lost_b=[loss for loss in likely_losses(b, damage_b) if wanted.node(loss.node)],
     )
+
+
+def _replayed(session: Session, node: str) -> bool:
+    found = session.nodes.get(node)
+    return found is not None and found.replayed
 
 
 def _settings(a: GraphRecord, b: GraphRecord, counts: Callable[[str], bool]) -> Iterator[SettingDifference]:

@@ -8,11 +8,13 @@ import numpy as np
 
 from horus_core.errors import UndecodableMessage
 from horus_core.messages.encoding import MSGPACK, Decoder
-from horus_core.messages.value_offsets import Slot
+from horus_core.messages.value_offsets import Path, Slot
+from horus_core.recording.compare.field_names import field_name
 from horus_core.recording.compare.fields import Field, field_filter
 from horus_core.recording.compare.pairing import Pairs
 from horus_core.recording.compare.result import TopicComparison
-from horus_core.recording.compare.values import Leaf, Tolerance, field_name, leaves
+from horus_core.recording.compare.tolerance import Tolerance, Tolerances
+from horus_core.recording.compare.values import Leaf, leaves
 from horus_core.recording.reading.columns import Layout, by_layout
 from horus_core.recording.reading.messages import Messages
 
@@ -24,13 +26,14 @@ class TopicContent:
 
     Args:
         topic, node: which.
-        tolerance: what numbers may differ by.
+        tolerances: what numbers may differ by.
         ignore: see :func:`field_filter`.
     """
 
-    def __init__(self, topic: str, node: str, tolerance: Tolerance, ignore: Sequence[str]) -> None:
+    def __init__(self, topic: str, node: str, tolerances: Tolerances, ignore: Sequence[str]) -> None:
         self.topic, self.node = topic, node
-        self._tolerance = tolerance
+        self._tolerances = tolerances
+        self._allowed: dict[str, Tolerance] = {}
         self._decoder = Decoder(topic)
         self._filter = field_filter(topic, ignore)
         self._counting: dict[str, bool] = {}
@@ -69,10 +72,10 @@ class TopicContent:
     def _add_columns(self, layout: Layout, ticks: np.ndarray, matrices: list[np.ndarray]) -> None:
         differ = np.zeros(len(ticks), dtype=bool)
         for slot in layout.slots:
-            if slot.kind == "none" or not self._counts_field(field_name(slot.path)):
+            if slot.kind in ("none", "map") or not self._counts_field(field_name(slot.path)):
                 continue
             one, other = (slot.values(matrix) for matrix in matrices)
-            unequal, sizes = self._tolerance.exceeded(one, other)
+            unequal, sizes = self._tolerance(slot.path).exceeded(one, other)
             if slot.shape:
                 unequal, sizes = unequal.reshape(len(ticks), -1), sizes.reshape(len(ticks), -1)
             rows = np.flatnonzero(unequal.any(axis=1) if slot.shape else unequal)
@@ -124,6 +127,17 @@ class TopicContent:
                 return []
             return [Leaf((), "undecodable", bytes(payload_a), bytes(payload_b), None)]
         return list(leaves(one, other, self._tolerance))
+
+    def _tolerance(self, path: Path) -> Tolerance:
+        if not self._tolerances.differ:
+            return self._tolerances.default
+        name = field_name(path)
+        found = self._allowed.get(name)
+        if found is None:
+            found = self._tolerances.of(self.topic, name)
+            if len(self._allowed) < _MOST_FIELDS:
+                self._allowed[name] = found
+        return found
 
     def _counts_field(self, name: str) -> bool:
         counts = self._counting.get(name)

@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
+from horus_core.recording.compare.field_names import names_of, place_name
 from horus_core.recording.compare.result import FieldDifference
-from horus_core.recording.compare.values import Leaf, place_name, shown
+from horus_core.recording.compare.values import Leaf, shown
 
 
 def field_filter(topic: str, ignore: Sequence[str]) -> Callable[[str], bool]:
@@ -21,8 +22,7 @@ def field_filter(topic: str, ignore: Sequence[str]) -> Callable[[str], bool]:
     """
 
     def counts(field: str) -> bool:
-        ends = [place for place, each in enumerate(field) if each in ".["] + [len(field)]
-        names = [name for end in ends for name in (field[:end], f"{topic}.{field[:end]}")]
+        names = [name for above in names_of(field) for name in (above, f"{topic}.{above}")]
         return not any(fnmatchcase(name, pattern) for pattern in ignore for name in names)
 
     return counts

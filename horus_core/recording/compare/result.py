@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from horus_core.recording.reading.loss import NodeLoss
+
 
 class FieldDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A field of a topic that differs.
@@ -64,7 +66,10 @@ class TopicComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TickComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The ticks of one node: how many it ran in, in both sessions and in one only; the first of the latter."""
+    """The ticks of one node: how many it ran in, in both sessions and in one only; the first of the latter.
+
+    Ticks that only a session has in which the node was replayed do not count: it had nothing to do in them.
+    """
 
     node: str
     both: int
@@ -91,7 +96,10 @@ class TimingComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettingDifference(msgspec.Struct, frozen=True):
-    """A setting of the graph or of a node ('' for the graph) that is not the same. Never a difference in content."""
+    """A setting of the graph or of a node ('' for the graph) that is not the same. Never a difference in content.
+
+    Those of nodes that were replayed in either session are not compared: a replay knows less of them.
+    """
 
     node: str
     setting: str
@@ -113,6 +121,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         settings: what else is not the same in the two graphs.
         not_compared: topics that were left out of one of the recordings on purpose.
         damage_a, damage_b: what could not be read.
+        lost_a, lost_b: messages that are missing, by node.
     """
 
     a: str
@@ -128,3 +137,5 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     not_compared: list[str]
     damage_a: list[str]
     damage_b: list[str]
+    lost_a: list[NodeLoss]
+    lost_b: list[NodeLoss]

@@ -83,7 +83,7 @@ class _Node:
     def __init__(self, name: str) -> None:
         self.name = name
         self.both, self.only_a, self.only_b = 0, 0, 0
-        self.first: int | None = None
+        self.firsts: tuple[int | None, int | None] = None, None
         self.durations = Durations(), Durations()
         self.statuses = 0
         self.first_status: int | None = None
@@ -93,10 +93,10 @@ class _Node:
         ticks_b, places_b = np.unique(b[0], return_index=True)
         both, in_a, in_b = np.intersect1d(ticks_a, ticks_b, assume_unique=True, return_indices=True)
         self.both += len(both)
-        self.only_a += len(ticks_a) - len(both)
-        self.only_b += len(ticks_b) - len(both)
-        alone = np.setxor1d(ticks_a, ticks_b, assume_unique=True)
-        self.first = _least(self.first, alone)
+        only_a, only_b = (np.setdiff1d(ticks, both, assume_unique=True) for ticks in (ticks_a, ticks_b))
+        self.only_a += len(only_a)
+        self.only_b += len(only_b)
+        self.firsts = _least(self.firsts[0], only_a), _least(self.firsts[1], only_b)
         places_a, places_b = places_a[in_a], places_b[in_b]
         self.durations[0].add(a[1][places_a])
         self.durations[1].add(b[1][places_b])
@@ -104,11 +104,21 @@ class _Node:
         self.statuses += len(changed)
         self.first_status = _least(self.first_status, changed)
 
-    def results(self) -> tuple[TickComparison, TimingComparison]:
+    def results(self, replayed: tuple[bool, bool]) -> tuple[TickComparison, TimingComparison]:
+        """What was found.
+
+        A replayed node runs in every tick that the recording might have something for: one that only it has, and in which it
+        had nothing to do, is no difference. What it sends is compared as messages.
+        """
         a, b = self.durations
+        only = [
+            0 if was_replayed else count
+            for was_replayed, count in zip(replayed, (self.only_a, self.only_b), strict=True)
+        ]
+        firsts = [first for first, count in zip(self.firsts, only, strict=True) if count and first is not None]
         return (
             TickComparison(
-                node=self.name, both=self.both, only_a=self.only_a, only_b=self.only_b, first_tick=self.first
+                node=self.name, both=self.both, only_a=only[0], only_b=only[1], first_tick=min(firsts, default=None)
             ),
             TimingComparison(
                 node=self.name,
@@ -129,13 +139,17 @@ def _least(known: int | None, ticks: np.ndarray) -> int | None:
 
 
 def compare_ticks(
-    a: Iterator[TickRows], b: Iterator[TickRows], counts: Callable[[str], bool]
+    a: Iterator[TickRows],
+    b: Iterator[TickRows],
+    counts: Callable[[str], bool],
+    replayed: Callable[[str], tuple[bool, bool]],
 ) -> list[tuple[TickComparison, TimingComparison]]:
     """Compares the tick rows of two sessions, in constant memory.
 
     Args:
         a, b: the rows of both.
         counts: whether a node is wanted.
+        replayed: whether a node was replayed in either.
     """
     sides = _Side(a), _Side(b)
     nodes: dict[str, _Node] = {}
@@ -148,4 +162,4 @@ def compare_ticks(
             found.add(sides[0].take(node, bound), sides[1].take(node, bound))
             found.add(sides[0].settle(node), _NO_ROWS)
             found.add(_NO_ROWS, sides[1].settle(node))
-    return [node.results() for node in nodes.values() if counts(node.name)]
+    return [node.results(replayed(node.name)) for node in nodes.values() if counts(node.name)]

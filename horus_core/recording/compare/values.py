@@ -9,32 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from horus_core.messages.value_offsets import Path
+from horus_core.recording.compare.tolerance import NUMERIC, Tolerance
+
+Allowed = Callable[[Path], Tolerance]  # what two numbers at that place may differ by
 
 ABSENT = object()
 _SHOWN = 32  # items or bytes of a value that are shown
-
-
-class Tolerance(NamedTuple):
-    """Two numbers are taken as equal if they differ by at most ``max(absolute, relative * the larger magnitude)``."""
-
-    absolute: float = 0.0
-    relative: float = 0.0
-
-    def exceeded(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which elements differ, and by how much. NaN equals NaN."""
-        unequal = a != b
-        if a.dtype.kind in "fc" or b.dtype.kind in "fc":
-            unequal &= ~((a != a) & (b != b))
-        if a.dtype.kind not in "biufc" or b.dtype.kind not in "biufc" or not unequal.any():
-            return unequal, np.zeros(unequal.shape)
-        kind = np.complex128 if "c" in (a.dtype.kind, b.dtype.kind) else np.float64
-        with np.errstate(invalid="ignore", over="ignore"):
-            one, other = a.astype(kind), b.astype(kind)
-            size = np.abs(one - other)
-            if self.absolute or self.relative:
-                margin = np.maximum(self.absolute, self.relative * np.maximum(np.abs(one), np.abs(other)))
-                unequal &= ~((size <= margin) & np.isfinite(size))
-        return unequal, size
 
 
 class Leaf(NamedTuple):
@@ -47,8 +27,8 @@ class Leaf(NamedTuple):
     size: float | None
 
 
-def leaves(a: Any, b: Any, tolerance: Tolerance) -> Iterator[Leaf]:
-    """Where `a` and `b` differ."""
+def leaves(a: Any, b: Any, allowed: Allowed) -> Iterator[Leaf]:
+    """Where `a` and `b` differ by more than is allowed there."""
     waiting: list[tuple[Path, Any, Any]] = [((), a, b)]
     while waiting:
         path, one, other = waiting.pop()
@@ -60,55 +40,48 @@ def leaves(a: Any, b: Any, tolerance: Tolerance) -> Iterator[Leaf]:
             if len(one) != len(other):
                 yield Leaf(path, "length", f"{len(one)} items", f"{len(other)} items", None)
             elif len(one) > _SHOWN and set(map(type, one)) == set(map(type, other)) == {float}:
-                yield from _array(path, np.array(one), np.array(other), tolerance)
+                yield from _array(path, np.array(one), np.array(other), allowed)
                 continue
             both = list(zip(one, other, strict=False))
             waiting.extend(((*path, place), *both[place]) for place in reversed(range(len(both))))
         else:
-            yield from _leaf(path, one, other, tolerance)
+            yield from _leaf(path, one, other, allowed)
 
 
-def _leaf(path: Path, a: Any, b: Any, tolerance: Tolerance) -> Iterator[Leaf]:
+def _leaf(path: Path, a: Any, b: Any, allowed: Allowed) -> Iterator[Leaf]:
     if a is ABSENT or b is ABSENT:
         yield Leaf(path, "only in b" if a is ABSENT else "only in a", a, b, None)
     elif _is_number(a) and _is_number(b):
-        yield from _number(path, a, b, tolerance)
-    elif isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        yield from _array(path, a, b, tolerance)
+        unequal, size = allowed(path).apart(a, b)
+        if unequal:
+            yield Leaf(path, "value", a, b, size)
+    elif isinstance(a, (np.ndarray, np.void)) and isinstance(b, (np.ndarray, np.void)):
+        yield from _array(path, np.asarray(a), np.asarray(b), allowed)
     elif isinstance(a, bytes) and isinstance(b, bytes):
         yield from _bytes(path, a, b)
     elif type(a) is not type(b):
         yield Leaf(path, "type", a, b, None)
-    elif a != b:
+    elif a != b and not (isinstance(a, (np.datetime64, np.timedelta64)) and np.isnat(a) and np.isnat(b)):
         yield Leaf(path, "value", a, b, None)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.timedelta64))
 
 
-def _number(path: Path, a: Any, b: Any, tolerance: Tolerance) -> Iterator[Leaf]:
-    if a == b or (a != a and b != b):
-        return
-    try:
-        size = float(abs(a - b) if type(a) is type(b) is int else abs(float(a) - float(b)))
-        margin = max(tolerance.absolute, tolerance.relative * max(abs(float(a)), abs(float(b))))
-    except TypeError:  # complex
-        size, margin = float(abs(complex(a) - complex(b))), tolerance.absolute
-    if not (size <= margin and math.isfinite(size)) or margin == 0.0:
-        yield Leaf(path, "value", a, b, size)
-
-
-def _array(path: Path, a: np.ndarray, b: np.ndarray, tolerance: Tolerance) -> Iterator[Leaf]:
+def _array(path: Path, a: np.ndarray, b: np.ndarray, allowed: Allowed) -> Iterator[Leaf]:
     if a.dtype != b.dtype:
         yield Leaf(path, "type", f"array of {a.dtype}", f"array of {b.dtype}", None)
     elif a.shape != b.shape:
         yield Leaf(path, "shape", f"shape {a.shape}", f"shape {b.shape}", None)
+    elif a.dtype.names:
+        for name in a.dtype.names:
+            yield from _array((*path, name), a[name], b[name], allowed)
     else:
-        unequal, size = tolerance.exceeded(a, b)
+        unequal, size = allowed(path).exceeded(a, b)
         if unequal.any():
             place = tuple(int(each) for each in np.argwhere(unequal)[0])
-            largest = float(size[unequal].max()) if a.dtype.kind in "biufc" else None
+            largest = float(size[unequal].max()) if a.dtype.kind in NUMERIC else None
             yield Leaf((*path, *place), "value", a[place], b[place], largest)
 
 
@@ -118,35 +91,6 @@ def _bytes(path: Path, a: bytes, b: bytes) -> Iterator[Leaf]:
     elif a != b:
         place = int(np.argmax(np.frombuffer(a, np.uint8) != np.frombuffer(b, np.uint8)))
         yield Leaf((*path, place), "value", a, b, None)
-
-
-def field_name(path: Path) -> str:
-    """The name of the field that `path` leads to, whatever the places in lists.
-
-    >>> field_name(("objects", 3, "x")), field_name(("ranges", 17)), field_name(())
-    ('objects[].x', 'ranges', 'value')
-    """
-    steps = list(path)
-    while steps and isinstance(steps[-1], int):
-        steps.pop()
-    return _joined(tuple(steps), lambda place: "[]")
-
-
-def place_name(path: Path) -> str:
-    """The same with the places.
-
-    >>> place_name(("objects", 3, "x")), place_name((2,))
-    ('objects[3].x', 'value[2]')
-    """
-    return _joined(path, lambda place: f"[{place}]")
-
-
-def _joined(path: Path, index: Callable[[int], str]) -> str:
-    name = ""
-    for step in path:
-        separator = "." if name else ""
-        name = (name or "value") + index(step) if isinstance(step, int) else f"{name}{separator}{step}"
-    return name or "value"
 
 
 def shown(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The type of a column, found value by value: what it must be to hold all of them.
 
-Integers and floats together are floats, integers of any size the type that holds them all. Values that no type holds
+Integers and floats together are floats where floats hold the integers, else two columns. Values that no type holds
 together (a number here, a text there) become JSON text.
 """
 
@@ -14,23 +14,21 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from horus_core.recording.export import moments
+from horus_core.recording.export.number_kinds import BEYOND, NUMBERS, facts_of, integer_facts, join_numbers, named
+
 NOTHING, JSON = "nothing", "json"
+JSON_TEXT = {"holds": "JSON text"}  # what a schema says of texts that are JSON
 _DEEPEST = 16
 _MOST_FIELDS = 1000  # of a dict in a list
-_INTEGERS = {"natural", "integer", "large"}  # 0 to 2**63 - 1, with negatives, with 2**63 and more
-_FIXED_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32)}
-_FLOATS = {"float32", "float64"}
 _TYPES = {
     NOTHING: pa.string(),
     JSON: pa.string(),
     "bool": pa.bool_(),
-    "natural": pa.int64(),
-    "integer": pa.int64(),
-    "large": pa.uint64(),
     "text": pa.string(),
     "bytes": pa.binary(),
     "time": pa.timestamp("us", tz="UTC"),
-    **{name: pa.type_for_alias(name) for name in _FIXED_INTEGERS | _FLOATS},
+    **moments.TYPES,
 }
 
 
@@ -41,7 +39,7 @@ class ListOf(msgspec.Struct, frozen=True):
 
 
 class StructOf(msgspec.Struct, frozen=True):
-    """Dicts in lists."""
+    """Dicts in lists, and the rows of structured arrays."""
 
     fields: dict[str, Kind]
 
@@ -50,18 +48,49 @@ Kind = str | ListOf | StructOf
 
 
 def arrow_type(kind: Kind) -> pa.DataType:
-    """The Arrow type of a column of that kind."""
+    """The Arrow type of a column of that kind; of one that takes two columns, that of JSON text."""
     if isinstance(kind, ListOf):
         return pa.list_(arrow_type(kind.item))
     if isinstance(kind, StructOf):
-        return pa.struct([pa.field(name, arrow_type(each)) for name, each in kind.fields.items()])
-    return _TYPES[kind]
+        return pa.struct([arrow_field(name, each) for name, each in kind.fields.items()])
+    if kind in _TYPES:
+        return _TYPES[kind]
+    return NUMBERS[kind].arrow_type()
+
+
+def arrow_field(name: str, kind: Kind) -> pa.Field:
+    """A column of that kind, or a field of a struct."""
+    return pa.field(name, arrow_type(kind), metadata=JSON_TEXT if kind == JSON else None)
+
+
+def is_split(kind: Kind) -> bool:
+    """Whether the values are integers and floats that no type holds together: they take two columns."""
+    return isinstance(kind, str) and kind in NUMBERS and NUMBERS[kind].split
+
+
+def settled(kind: Kind, as_text: bool) -> Kind:
+    """What a column of that kind is written as, once all values are known.
+
+    Args:
+        kind: what was found.
+        as_text: the file has text only: what is nested is JSON there, and a duration a text.
+    """
+    if isinstance(kind, ListOf):
+        item = settled(kind.item, False)
+        return JSON if as_text or item == JSON or is_split(item) else ListOf(item)
+    if isinstance(kind, StructOf):
+        fields = {name: settled(each, False) for name, each in kind.fields.items()}
+        return JSON if as_text else StructOf({name: JSON if is_split(each) else each for name, each in fields.items()})
+    if as_text and kind in moments.DURATIONS:
+        return "text"
+    numbers = NUMBERS.get(kind)
+    return JSON if numbers is not None and (numbers.no_type or (as_text and numbers.split)) else kind
 
 
 def join(a: Kind, b: Kind) -> Kind:
     """The kind that holds the values of both.
 
-    >>> join("natural", "float64"), join("natural", "integer"), join("text", "bool")
+    >>> join("float32", "float64"), join("natural", "integer"), join("text", "bool")
     ('float64', 'integer', 'json')
     """
     if a == b or b == NOTHING:
@@ -74,24 +103,9 @@ def join(a: Kind, b: Kind) -> Kind:
     if isinstance(a, StructOf) and isinstance(b, StructOf):
         fields = {name: join(a.fields.get(name, NOTHING), b.fields.get(name, NOTHING)) for name in a.fields | b.fields}
         return StructOf(fields) if 0 < len(fields) <= _MOST_FIELDS else JSON
-    if isinstance(a, str) and isinstance(b, str):
-        return _join_numbers(a, b)
+    if isinstance(a, str) and isinstance(b, str) and a in NUMBERS and b in NUMBERS:
+        return join_numbers(a, b)
     return JSON
-
-
-def _join_numbers(a: str, b: str) -> str:
-    both = {a, b}
-    if not both <= _INTEGERS | _FIXED_INTEGERS | _FLOATS:
-        return JSON
-    if both & _FLOATS:
-        return "float64"
-    if both <= _FIXED_INTEGERS:
-        found = np.promote_types(a, b).name
-        return found if found in _FIXED_INTEGERS else "integer"
-    both = {each if each in _INTEGERS else "natural" if each[0] == "u" else "integer" for each in both}
-    if both == {"integer", "large"}:
-        return JSON
-    return "large" if "large" in both else "integer" if "integer" in both else "natural"
 
 
 def join_all(kinds: Iterable[Kind]) -> Kind:
@@ -107,10 +121,10 @@ def kind_of(value: Any, depth: int = 0) -> Kind:
     simple = _SIMPLE.get(type(value))
     if simple is not None:
         return simple
-    if isinstance(value, int):
-        return "integer" if value < 0 else "natural" if value < 1 << 63 else "large"
     if isinstance(value, (np.ndarray, np.generic)):
         return kind_of_array(np.asarray(value), 0)
+    if isinstance(value, int):
+        return named(integer_facts(value))
     if depth < _DEEPEST:
         if isinstance(value, list):
             item = kind_of_all(value, depth + 1)
@@ -129,7 +143,8 @@ def kind_of_all(values: list[Any], depth: int = 0) -> Kind:
     if all(each in _SIMPLE for each in types):
         return join_all(_SIMPLE[each] for each in types)
     if types == {int}:
-        return join(kind_of(min(values)), kind_of(max(values)))
+        ends = integer_facts(min(values)) | integer_facts(max(values))
+        return named(ends) if not ends & BEYOND else join_all(map(kind_of, values))
     return join_all(kind_of(value, depth) for value in values)
 
 
@@ -137,21 +152,26 @@ def kind_of_array(array: np.ndarray, rows: int = 1) -> Kind:
     """The kind of the values of an array.
 
     Args:
-        array: numbers or booleans.
+        array: of any dtype that holds data.
         rows: how many of its dimensions count rows: what is beyond makes lists.
     """
-    found: Kind
-    if array.ndim > rows and array.size == 0:
-        found = NOTHING
-    elif array.dtype.kind == "b":
-        found = "bool"
-    elif array.dtype.kind == "f":
-        found = "float64" if array.dtype.itemsize >= 8 else "float32"
-    elif array.dtype.kind in "iu":
-        small = array.dtype.itemsize < 8
-        found = array.dtype.name if small else join(kind_of(int(array.min())), kind_of(int(array.max())))
-    else:
+    found = _kind_of_items(array)
+    if found == JSON:
         return JSON
     for _ in range(array.ndim - rows):
         found = ListOf(found)
     return found
+
+
+def _kind_of_items(array: np.ndarray) -> Kind:
+    if array.dtype.names:
+        flat = array.reshape(-1)
+        return StructOf({name: kind_of_array(flat[name]) for name in array.dtype.names})
+    kind = array.dtype.kind
+    if kind in "Mm":
+        return moments.kind_of(array) or JSON
+    if kind == "f":
+        return {2: "float32", 4: "float32", 8: "float64"}.get(array.dtype.itemsize, JSON)
+    if kind in "iu":
+        return array.dtype.name if array.dtype.itemsize < 8 else named(facts_of(array))
+    return {"b": "bool", "U": "text", "S": "bytes", "V": "bytes"}.get(kind, JSON)

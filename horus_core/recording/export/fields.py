@@ -12,6 +12,7 @@ from horus_core.errors import UndecodableMessage
 from horus_core.messages.encoding import MSGPACK, RAW, Decoder
 from horus_core.messages.value_offsets import Slot
 from horus_core.recording.export.columns import Values
+from horus_core.recording.export.pictures import SMALLEST_PICTURE, Pictures, picture_name
 from horus_core.recording.reading.columns import Layout, by_layout
 from horus_core.recording.reading.messages import Messages
 
@@ -30,12 +31,18 @@ class Piece(NamedTuple):
 class TopicFields:
     """Turns the messages of one topic into columns.
 
+    Args:
+        topic: the topic.
+        node: who sent them.
+        pictures: what stands for large arrays; by default nothing does.
+
     Attributes:
         whole: take each message as one value instead, because its keys are without end.
     """
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, node: str = "", pictures: Pictures | None = None) -> None:
         self.whole = False
+        self._node, self._topic, self._pictures = node, topic, pictures
         self._decoder = Decoder(topic)
 
     def pieces(self, block: Messages, rows: np.ndarray) -> Iterator[Piece]:
@@ -71,15 +78,20 @@ class TopicFields:
                 if column is None:
                     column = columns[name] = [None] * len(rows)
                 column[place] = each
+                if isinstance(each, np.ndarray) and self._pictures is not None and each.nbytes >= SMALLEST_PICTURE:
+                    stands = self._pictures.text(
+                        picture_name(self._node, self._topic, ".".join(name)), int(block.tick[row]), each
+                    )
+                    column[place] = each if stands is None else stands
         return Piece(rows, columns, undecodable)
 
 
 def _flat(value: Any) -> Iterator[tuple[Names, Any]]:
-    """The leaves of nested dicts, each with its keys."""
+    """The leaves of nested dicts, each with its keys; an empty dict is one."""
     waiting: list[tuple[Names, Any]] = [((), value)]
     while waiting:
         name, each = waiting.pop()
-        if isinstance(each, dict) and len(name) < _DEEPEST:
+        if isinstance(each, dict) and each and len(name) < _DEEPEST:
             waiting.extend(((*name, str(key)), below) for key, below in reversed(each.items()))
         else:
             yield name, each
@@ -92,6 +104,10 @@ def _layout_columns(layout: Layout, matrix: np.ndarray) -> dict[Names, Values]:
 def _slot_column(slot: Slot, matrix: np.ndarray) -> Values:
     if slot.kind == "none":
         return pa.nulls(len(matrix))
+    if slot.kind == "map":
+        return [{}] * len(matrix)
+    if slot.kind == "fixint" and slot.shape == (0,):
+        return [[]] * len(matrix)  # a list without items has no type
     values = slot.values(matrix)
     if slot.kind not in ("str", "bytes"):
         return values

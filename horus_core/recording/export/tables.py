@@ -8,23 +8,32 @@ import numpy as np
 import pyarrow as pa
 
 from horus_core.graph.schedule import exact
-from horus_core.recording.export.column_types import JSON, NOTHING, Kind, arrow_type, join
-from horus_core.recording.export.columns import arrow_column, kind_of_values
+from horus_core.recording.export.column_types import (
+    JSON,
+    NOTHING,
+    Kind,
+    arrow_field,
+    is_split,
+    join,
+    settled,
+)
+from horus_core.recording.export.columns import arrow_column, integers_and_floats, kind_of_values
 from horus_core.recording.export.fields import Names, Piece, TopicFields
+from horus_core.recording.export.number_kinds import NUMBERS
+from horus_core.recording.export.pictures import Pictures
 from horus_core.recording.reading.messages import Messages
 
 TIME = pa.timestamp("ns", tz="UTC")
 _BASE = [("tick", pa.int64()), ("time", TIME), ("node", pa.string()), ("topic", pa.string())]
 _MOST_COLUMNS = 1000  # fields of a topic; one with more has keys without end and is exported as JSON text
-_PLACE = "\0place"
 
 
 class Lane:
     """The messages of one node on one topic: how they become fields, and the kind of each."""
 
-    def __init__(self, node: str, topic: str) -> None:
+    def __init__(self, node: str, topic: str, pictures: Pictures | None = None) -> None:
         self.node, self.topic = node, topic
-        self.fields = TopicFields(topic)
+        self.fields = TopicFields(topic, node, pictures)
         self.kinds: dict[Names, Kind] = {}
         self.rows = 0
 
@@ -47,29 +56,42 @@ class Table:
     Args:
         base: its first columns.
         lanes: whose fields are its other columns, each with what stands before the names of its fields.
+        as_text: it goes to a file of text, where what is nested is JSON.
 
     Attributes:
         schema: all columns.
         undecodable: how many messages did not decode so far.
     """
 
-    def __init__(self, base: Sequence[tuple[str, pa.DataType]], lanes: Iterable[tuple[str, Lane]]) -> None:
+    def __init__(
+        self, base: Sequence[tuple[str, pa.DataType]], lanes: Iterable[tuple[str, Lane]], as_text: bool
+    ) -> None:
         self.undecodable = 0
         kinds: dict[tuple[str, Names], Kind] = {}
         for prefix, lane in lanes:
             for names, kind in lane.kinds.items():
                 key = (prefix, names or ("value",) if not prefix else names)
                 kinds[key] = join(kinds.get(key, NOTHING), kind)
-        taken = {name for name, _ in base}
-        self._columns: dict[tuple[str, Names], tuple[str, Kind]] = {}
-        for (prefix, names), kind in kinds.items():
-            name = ".".join((prefix, *names) if prefix else names)
-            while name in taken:
-                name += "_"
-            taken.add(name)
-            self._columns[prefix, names] = name, kind
-        fields = [pa.field(name, arrow_type(kind)) for name, kind in self._columns.values()]
+        self._taken = {name for name, _ in base}
+        self._columns: dict[tuple[str, Names], list[tuple[str, Kind]]] = {
+            (prefix, names): self._named(".".join((prefix, *names) if prefix else names), settled(kind, as_text))
+            for (prefix, names), kind in kinds.items()
+        }
+        fields = [arrow_field(name, kind) for columns in self._columns.values() for name, kind in columns]
         self.schema = pa.schema([*(pa.field(name, kind) for name, kind in base), *fields])
+
+    def _named(self, name: str, kind: Kind) -> list[tuple[str, Kind]]:
+        """The columns of a field: one, or one of its integers and one of its floats."""
+        kinds = [(name, kind)]
+        if is_split(kind):
+            kinds = [(name, NUMBERS[str(kind)].integers()), (f"{name}.float", "float64")]
+        found = []
+        for each, of in kinds:
+            while each in self._taken:
+                each += "_"
+            self._taken.add(each)
+            found.append((each, of))
+        return found
 
     def columns(
         self, prefix: str, pieces: Iterable[tuple[Piece, np.ndarray]], count: int
@@ -80,8 +102,11 @@ class Table:
             self.undecodable += piece.undecodable
             found = {}
             for names, values in piece.columns.items():
-                name, kind = self._columns[prefix, names or ("value",) if not prefix else names]
-                found[name] = arrow_column(values, kind)
+                columns = self._columns[prefix, names or ("value",) if not prefix else names]
+                parts = (values,) if len(columns) == 1 else integers_and_floats(values)
+                found.update(
+                    {name: arrow_column(part, kind) for (name, kind), part in zip(columns, parts, strict=True)}
+                )
             if found:
                 tables.append(pa.table(found))
                 places.append(where)
@@ -112,8 +137,8 @@ def _names(places: np.ndarray, names: list[str]) -> pa.Array:
 class LongTable(Table):
     """One row per message: tick, time, node, topic and the fields of all topics."""
 
-    def __init__(self, lanes: Iterable[Lane]) -> None:
-        super().__init__(_BASE, (("", lane) for lane in lanes))
+    def __init__(self, lanes: Iterable[Lane], as_text: bool = False) -> None:
+        super().__init__(_BASE, (("", lane) for lane in lanes), as_text)
 
     def rows(self, window: Sequence[tuple[str, Messages]], lanes: dict[tuple[str, str], Lane]) -> pa.Table:
         """The messages of a window, by tick, then in the order of the nodes, then as they were sent."""
@@ -149,7 +174,7 @@ def _ranked_pieces(
 class WideTable(Table):
     """One row per tick in which anything was sent: tick, the tick's time, and the last message of each topic in it."""
 
-    def __init__(self, lanes: Iterable[Lane], tick_rate: float, epoch_ns: int) -> None:
+    def __init__(self, lanes: Iterable[Lane], as_text: bool, tick_rate: float, epoch_ns: int) -> None:
         lanes = list(lanes)
         senders = {topic: sum(lane.topic == topic for lane in lanes) for topic in {lane.topic for lane in lanes}}
         self._prefixes = {
@@ -157,7 +182,7 @@ class WideTable(Table):
             for lane in lanes
         }
         self._rate, self._epoch = exact(tick_rate).limit_denominator(1_000_000), epoch_ns
-        super().__init__(_BASE[:2], ((self._prefixes[lane.node, lane.topic], lane) for lane in lanes))
+        super().__init__(_BASE[:2], ((self._prefixes[lane.node, lane.topic], lane) for lane in lanes), as_text)
 
     def rows(self, window: Sequence[tuple[str, Messages]], lanes: dict[tuple[str, str], Lane]) -> pa.Table:
         """The ticks of a window."""

@@ -105,6 +105,17 @@ def read_frame(content: FileContent, place: int, stop: int, forms: Forms | None 
         stop: where it must have ended.
         forms: forms of metadata that were met before; new ones are added.
     """
+    metadata = _metadata_at(content, place, stop)
+    if metadata is None:
+        return None
+    try:
+        form = forms.of(metadata) if forms is not None else Form(metadata)
+        return _frame(form, metadata, place, place + _HEAD.size + len(metadata), stop)
+    except (struct.error, IndexError, ValueError):
+        return None
+
+
+def _metadata_at(content: FileContent, place: int, stop: int) -> bytes | None:
     start = place + _HEAD.size
     head = content.read(place, start)
     if len(head) < _HEAD.size:
@@ -112,10 +123,19 @@ def read_frame(content: FileContent, place: int, stop: int, forms: Forms | None 
     mark, length = _HEAD.unpack(head)
     if mark != _CONTINUATION or not 0 < length <= min(stop - start, _LARGEST_METADATA):
         return None
-    metadata = bytes(content.read(start, start + length))
+    return bytes(content.read(start, start + length))
+
+
+def read_torn_frame(content: FileContent, place: int, stop: int) -> Frame | None:
+    """The batch at `place` whose metadata is whole before `stop`, whatever its body is: what it says of itself, no more."""
+    metadata = _metadata_at(content, place, stop)
+    if metadata is None:
+        return None
     try:
-        form = forms.of(metadata) if forms is not None else Form(metadata)
-        return _frame(form, metadata, place, start + length, stop)
+        form = Form(metadata)
+        return Frame(
+            form.kind, place, place + _HEAD.size + len(metadata), stop, metadata=form.custom_metadata(metadata)
+        )
     except (struct.error, IndexError, ValueError):
         return None
 

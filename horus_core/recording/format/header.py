@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+SENT = "sent"  # the recorder's last event: how many messages each lane has had, by node and topic
 FORMAT = 2  # raised when a reader of an older version could misread a file
 PLAIN_FORMAT = 1  # of a session without latched topics
 

@@ -14,6 +14,7 @@ from horus_core.recording.format.file_bytes import FileContent
 from horus_core.recording.format.frames import PREFIX, ends_before, read_frame
 from horus_core.recording.format.metadata import SCHEMA
 from horus_core.recording.format.raw_batches import KINDS
+from horus_core.recording.format.sanity import absurd
 from horus_core.recording.format.schemas import FORMAT, Header, unsealed
 
 MAGIC = b"ARROW1"
@@ -65,6 +66,9 @@ def read_header(content: FileContent, path: Path) -> tuple[pa.Schema, Header]:
         raise _bad_start(path, f"its columns are not those of a {header.kind[:40]!r} file")
     if not _ID.fullmatch(header.id):
         raise _bad_start(path, f"its session's id is {header.id[:40]!r}, not a hexadecimal number")
+    nonsense = absurd(header)
+    if nonsense:
+        raise _bad_start(path, f"its header makes no sense: {nonsense}")
     return schema, header
 
 

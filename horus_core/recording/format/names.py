@@ -9,6 +9,8 @@ from pathlib import Path
 
 FILE_NAME = re.compile(r"^(?P<stem>.+)@(?P<id>[0-9a-f]{1,64})(?:\.(?P<part>\d{1,9}))?\.arrow$", re.DOTALL)
 
+STARTING = ".starting"  # in the folder of a session whose recorder has not begun yet; locked by who starts it
+
 
 def file_stem(node: str) -> str:
     """The name that a node's file starts with: the node's own name, with what a file name cannot hold as ``%XX``.
@@ -22,6 +24,15 @@ def file_stem(node: str) -> str:
     if plain in ("scheduler", "events") or plain.startswith("."):
         plain = f"%{ord(plain[0]):02X}{plain[1:]}"
     return plain
+
+
+def file_name(stem: str, identity: str, part: int) -> str:
+    """The name of a file.
+
+    >>> file_name("sensor", "0a1b", 0), file_name("sensor", "0a1b", 3)
+    ('sensor@0a1b.arrow', 'sensor@0a1b.3.arrow')
+    """
+    return f"{stem}@{identity}.{part}.arrow" if part else f"{stem}@{identity}.arrow"
 
 
 def open_regular(path: Path) -> int:

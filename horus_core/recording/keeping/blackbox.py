@@ -7,25 +7,30 @@ a graph that was killed left there is saved by the next start on this machine, o
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
+import time
 from pathlib import Path
 
 import msgspec
 
 from horus_core.errors import NotRunning
+from horus_core.inspection.running_graphs import running_graphs
+from horus_core.inspection.topic import Attachment
+from horus_core.memory.control import L_COMMIT
 from horus_core.memory.shared import SHM, graphs_in_memory
+from horus_core.processes.own_files import copy_own, is_own_folder, open_own, write_own
 from horus_core.recording.format.names import FILE_NAME, is_being_written
-from horus_core.recording.keeping.sessions import free_session_name, new_session_folder, session_names
+from horus_core.recording.keeping.sessions import begun, free_session_name, new_session_folder, session_names
 
 _PREFIX = "horus-blackbox-"
+_PATIENCE_SECONDS, _POLL_SECONDS = 2.0, 0.01
 
 
 def make_blackbox(graph: str, name: str) -> Path:
     """Makes the folder for the flight recorder of the graph with that id and name."""
     folder = SHM / f"{_PREFIX}{graph}"
     folder.mkdir(mode=0o700)
-    (folder / "name").write_text(name)
+    write_own(folder / "name", name.encode())
     return folder
 
 
@@ -33,18 +38,18 @@ def blackboxes() -> dict[Path, bool]:
     """The flight recorders of this user in shared memory; True for those that are being written."""
     found, graphs = {}, graphs_in_memory()
     for folder in sorted(SHM.glob(f"{_PREFIX}*")):
-        if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
-            continue
-        files = [
-            path for path in folder.iterdir() if (match := FILE_NAME.match(path.name)) and match["stem"] == "scheduler"
-        ]
-        graph = folder.name.removeprefix(_PREFIX)
-        found[folder] = graphs.get(graph, False) or any(is_being_written(path) for path in files)
+        with contextlib.suppress(OSError):  # it has just been removed
+            if not is_own_folder(folder):
+                continue
+            names = [match for path in folder.iterdir() if (match := FILE_NAME.match(path.name))]
+            files = [folder / match.string for match in names if match["stem"] == "scheduler"]
+            graph = folder.name.removeprefix(_PREFIX)
+            found[folder] = graphs.get(graph, False) or any(is_being_written(path) for path in files)
     return found
 
 
 def save_blackbox(folder: Path, name: str | None = None) -> Path | None:
-    """Copies what a flight recorder holds now into a new session.
+    """Copies what a flight recorder holds now into a new session: all that was sent before the call, if the graph runs.
 
     Args:
         folder: one of :func:`blackboxes`.
@@ -53,14 +58,34 @@ def save_blackbox(folder: Path, name: str | None = None) -> Path | None:
     Returns:
         The session's folder, None if nothing was recorded yet.
     """
+    _wait_for_recorder(folder.name.removeprefix(_PREFIX))
     files = [path for path in folder.iterdir() if FILE_NAME.match(path.name)]
     if not any(path.name.startswith("scheduler@") for path in files):
         return None
     session = new_session_folder(name or free_session_name(f"blackbox_{_graph_of(folder)}"))
     for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
         with contextlib.suppress(FileNotFoundError):  # the ring moved on
-            shutil.copyfile(path, session / path.name)
+            copy_own(path, session / path.name)
+    begun(session)
     return session
+
+
+def _wait_for_recorder(graph: str) -> None:
+    """Returns when the recorder has written what the lanes of a running graph hold now; it does so a few times a second."""
+    found = next((each for each in running_graphs() if each.id == graph), None)
+    if found is None:
+        return
+    try:
+        attached = Attachment(found, read_only=True)
+    except NotRunning:
+        return
+    control, layout = attached.control, attached.layout
+    committed = [control[layout.lane(lane) + L_COMMIT] for lane in range(layout.lanes)]
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while attached.alive and time.monotonic() < deadline:
+        if all(control[layout.floor(lane, None)] >= count for lane, count in enumerate(committed)):
+            return
+        time.sleep(_POLL_SECONDS)
 
 
 def remove_blackbox(folder: Path) -> None:
@@ -140,6 +165,6 @@ def save_blackbox_of(graph: str | None = None, name: str | None = None) -> Path:
 
 
 def _graph_of(folder: Path) -> str:
-    with contextlib.suppress(OSError):
-        return (folder / "name").read_text() or "graph"
+    with contextlib.suppress(OSError), open(open_own(folder / "name"), encoding="utf-8", errors="replace") as file:
+        return file.read() or "graph"
     return "graph"

@@ -17,6 +17,7 @@ from horus_core.recording.format.schemas import TICKS
 from horus_core.recording.keeping.kept import Kept, senders
 from horus_core.recording.keeping.new_session import NewFile, keep_folders, new_session
 from horus_core.recording.keeping.sessions import check_name, recordings_folder
+from horus_core.recording.reading.counting import likely_losses
 from horus_core.recording.reading.file import Damage
 from horus_core.recording.reading.latched import last_before, latched_topics
 from horus_core.recording.reading.messages import within
@@ -86,7 +87,8 @@ def trim(
                 file.add(kept.rows(_rows_within(batch, start, stop), kind))
             messages += file.rows if node else 0
             if kind == "events":
-                file.add_event(stop, "trim", {"session": session.name, "first": start, "last": stop})
+                lacks = _uncounted([session], damage)
+                file.add_event(stop, "trim", {"session": session.name, "first": start, "last": stop, **lacks})
                 file.add_event(stop, "end", {"reason": "trim"})
             file.close()
         keep_folders(session, folder)
@@ -140,7 +142,8 @@ def merge(a: Session, b: Session, name: str) -> EditReport:
         file = NewFile(folder, header, "events")
         for batch in _by_tick(a.batches("events", damage), b.batches("events", damage)):
             file.add(batch)
-        file.add_event(graph.first_tick, "merge", {"sessions": [a.name, b.name]})
+        lacks = _uncounted([a, b], damage)
+        file.add_event(graph.first_tick, "merge", {"sessions": [a.name, b.name], **lacks})
         file.close()
         for session in (b, a):
             keep_folders(session, folder)
@@ -186,6 +189,12 @@ def _report(header: Header, first: int, last: int, messages: int, damage: list[D
         messages=messages,
         damage=[str(each) for each in dict.fromkeys(damage)],
     )
+
+
+def _uncounted(sessions: Sequence[Session], damage: list[Damage]) -> dict[str, list[str]]:
+    """The nodes of which a session that is made of these may lack messages: nothing in it would tell."""
+    found = [loss.node for session in sessions for loss in likely_losses(session, damage)]
+    return {"uncounted": found} if found else {}
 
 
 def _rows_within(batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:

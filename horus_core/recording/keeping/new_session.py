@@ -15,9 +15,10 @@ import msgspec
 import pyarrow as pa
 
 from horus_core.errors import OutputFailed
+from horus_core.processes.own_files import copy_own, make_folder_in
 from horus_core.recording.format.dictionaries import with_implied_names
 from horus_core.recording.format.header import GraphRecord, Header
-from horus_core.recording.keeping.sessions import new_session_folder
+from horus_core.recording.keeping.sessions import begun, new_session_folder
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.ticks import tick_range
 from horus_core.recording.writing.writer import FileWriter, event_batch
@@ -31,11 +32,13 @@ def new_session(name: str, header: Header, graph: GraphRecord) -> Iterator[tuple
     final = new_session_folder(name)
     folder = final.with_name(f".{final.name}.{os.getpid()}")
     try:
-        folder.mkdir()
+        make_folder_in(folder)
         yield folder, msgspec.structs.replace(header, session=final.name, id=secrets.token_hex(4), part=0, graph=graph)
+        begun(final)
         folder.rename(final)
     except BaseException as problem:
         shutil.rmtree(folder, ignore_errors=True)
+        begun(final)
         final.rmdir()
         if isinstance(problem, (OSError, pa.ArrowException)) and not isinstance(problem, OutputFailed):
             raise OutputFailed(str(final), getattr(problem, "strerror", None) or str(problem)) from None
@@ -76,7 +79,7 @@ def keep_folders(session: Session, folder: Path) -> None:
         place = session.folder / name
         if place.is_symlink() or not place.is_dir():
             continue
-        (folder / name).mkdir(exist_ok=True)
+        make_folder_in(folder / name, exist_ok=True)
         for path in place.iterdir():
             if path.is_file() and not path.is_symlink():
-                shutil.copyfile(path, folder / name / path.name)
+                copy_own(path, folder / name / path.name)

@@ -11,10 +11,14 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from horus_core.errors import NotARecording, OutputFailed, RecordingError, SchedulerBusy
+from horus_core.errors import OutputFailed, RecordingError, SchedulerBusy
+from horus_core.processes.own_files import make_folder_in, write_own
 from horus_core.recording.format.dictionaries import with_implied_names
 from horus_core.recording.format.header import Header
+from horus_core.recording.format.names import file_name
+from horus_core.recording.reading.counting import Count
 from horus_core.recording.reading.file import Damage, RecordingFile
+from horus_core.recording.reading.loss import NodeLoss
 from horus_core.recording.reading.reader import Session
 from horus_core.recording.reading.summary import summarize
 from horus_core.recording.reading.ticks import tick_range
@@ -72,7 +76,9 @@ class RepairReport(msgspec.Struct, frozen=True, kw_only=True):
         untouched: how many were whole already.
         left_alone: what has a recording's name but is none, and why.
         messages: how many messages the session holds now.
-        lost_messages: how many are missing by the sequence numbers, for whatever reason.
+        lost_messages: how many are known to be missing, for whatever reason.
+        losses: the same by node, and whether that is all.
+        counted: whether it is all of all nodes.
         ticks: how many ticks the session holds now.
         lost_seconds: the longest stretch of the graph's time that a file lost something in.
     """
@@ -83,6 +89,8 @@ class RepairReport(msgspec.Struct, frozen=True, kw_only=True):
     left_alone: list[str]
     messages: int
     lost_messages: int
+    losses: list[NodeLoss]
+    counted: bool
     ticks: int
     lost_seconds: float
 
@@ -127,33 +135,38 @@ class _Repair:
         self._last_tick = session.last_tick()
         self._repairs: list[FileRepair] = []
         self._copies: list[tuple[Path, Path]] = []
-        self._left_alone = [str(each) for each in session.damage]
+        self._left_alone = [str(each) for each in session.damage if Path(each.path) not in session.missing]
         self._untouched = 0
+        self._aside: Path | None = None  # what has the name of the file for the event, and is none
 
     def copy_files(self) -> None:
         """Writes a whole copy of each file that is not whole."""
         shutil.rmtree(self._place, ignore_errors=True)
-        self._place.mkdir()
-        paths = self._session.paths()
+        make_folder_in(self._place)
+        paths = [*self._session.paths(), *self._session.missing]
+        last_part = max(self._session.part_of(path) for path in paths)
+        log = self._session.folder / file_name("events", self._session.id, last_part)
         for path in sorted(paths, key=lambda path: path.name.startswith("events@")):
             try:
-                file = self._session.open_file(path)
-            except NotARecording:
-                if path.stat().st_size:
-                    raise
-                file = None
+                file = self._open(path)
             except RecordingError as problem:
                 self._left_alone.append(str(problem))
                 continue
             header = file.header if file else self._session.header_named(path)
-            is_log = header.kind == "events" and header.part == max(self._session.part_of(each) for each in paths)
+            is_log = path == log
             if file is not None and file.complete and _is_sound(file) and not (is_log and self._repairs):
                 self._untouched += 1
             else:
                 self._copy(path, file, header, is_log)
-        if self._repairs and not any(path.name.startswith("events@") for path in paths):
-            header = msgspec.structs.replace(self._session.header, kind="events")
-            self._copy(self._session.folder / f"events@{header.id}.arrow", None, header, is_log=True)
+        if self._repairs and log not in (path for _, path in self._copies):
+            self._aside = log if os.path.lexists(log) else None
+            self._copy(log, None, self._session.header_named(log), is_log=True)
+
+    def _open(self, path: Path) -> RecordingFile | None:
+        """The file, None for one that is empty or gone."""
+        if path in self._session.missing or not path.stat().st_size:
+            return None
+        return self._session.open_file(path)
 
     def _copy(self, path: Path, file: RecordingFile | None, header: Header, is_log: bool) -> None:
         writer = FileWriter(self._place, header, (file.codec() if file else "") or None)
@@ -177,8 +190,8 @@ class _Repair:
         saved = ""
         if file is not None and 0 <= damage.start < damage.stop:
             saved = f"{DAMAGED}/{path.name}.{damage.start}"
-            (self._place / DAMAGED).mkdir(exist_ok=True)
-            (self._place / saved).write_bytes(file.bytes(damage.start, damage.stop))
+            make_folder_in(self._place / DAMAGED, exist_ok=True)
+            write_own(self._place / saved, file.bytes(damage.start, damage.stop))
         first, last = damage.first, damage.last if damage.last >= 0 or damage.first < 0 else self._last_tick
         span = last - first + (damage.last >= 0) if 0 <= first <= last else 0
         return LostRange(
@@ -194,10 +207,15 @@ class _Repair:
 
     def _event(self) -> tuple[int, int, str, str, dict[str, Any]]:
         ranges = [lost for each in self._repairs for lost in each.lost]
+        found = Count(self._session)
         detail = {
             "files": [Path(each.path).name for each in self._repairs],
             "bytes": sum(lost.bytes for lost in ranges),
             "seconds": max((lost.seconds for lost in ranges), default=0.0),
+            "lost": {loss.node: loss.messages for loss in found.losses if loss.messages},
+            "uncounted": [loss.node for loss in found.losses if not loss.counted],
+            "counted": found.counted,
+            "trimmed": found.told.trimmed,
         }
         return time.time_ns(), max(self._last_tick, 0), "", "repair", detail
 
@@ -207,9 +225,12 @@ class _Repair:
             return
         saved = self._place / DAMAGED
         if saved.is_dir():
-            (self._session.folder / DAMAGED).mkdir(exist_ok=True)
+            make_folder_in(self._session.folder / DAMAGED, exist_ok=True)
             for piece in saved.iterdir():
                 os.replace(piece, self._session.folder / DAMAGED / piece.name)
+        if self._aside is not None:
+            (self._session.folder / DAMAGED).mkdir(exist_ok=True)
+            self._aside.rename(self._session.folder / DAMAGED / self._aside.name)
         for copy, path in self._copies:
             os.replace(copy, path)
         descriptor = os.open(self._session.folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -228,6 +249,8 @@ class _Repair:
             left_alone=self._left_alone,
             messages=summary.messages,
             lost_messages=summary.lost,
+            losses=summary.losses,
+            counted=summary.counted,
             ticks=summary.ticks,
             lost_seconds=max((lost.seconds for each in self._repairs for lost in each.lost), default=0.0),
         )

@@ -5,6 +5,7 @@ Only finding a session imports pyarrow.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -21,11 +22,15 @@ from horus_core.errors import (
     SchedulerBusy,
     closest,
 )
-from horus_core.recording.format.names import FILE_NAME, is_being_written
+from horus_core.processes.home import expanded, has_no_home, user_folder
+from horus_core.processes.own_files import make_folder, make_folder_in
+from horus_core.recording.format.names import FILE_NAME, STARTING, is_being_written
 
 if TYPE_CHECKING:
     from horus_core.recording.reading.reader import Session
 
+_OTHER_ENTRIES = {STARTING, "logs", "source"}
+_starting: dict[Path, int] = {}  # folders that this process has made, and the descriptors that hold their locks
 _NAME = re.compile(r"^[^\W_][\w. +-]{0,99}$")
 
 
@@ -33,9 +38,8 @@ def recordings_folder() -> Path:
     """Where sessions are kept: ``$HORUS_RECORDINGS``, ``$XDG_DATA_HOME/horus/recordings`` or the same in ``~/.local/share``."""
     chosen = os.environ.get("HORUS_RECORDINGS")
     if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "horus" / "recordings"
+        return expanded(chosen)
+    return user_folder("XDG_DATA_HOME", ".local/share") / "recordings"
 
 
 def check_name(name: str) -> str:
@@ -58,27 +62,64 @@ def new_session_folder(name: str, overwrite: bool = False) -> Path:
     """Makes the folder for a new session.
 
     Args:
-        name: its name, see :func:`check_name`.
+        name: its name, see :func:`check_name`; one with ``{date}`` gets a number behind it if that is taken.
         overwrite: replace a finished session of that name.
 
     Raises:
         RecordingExists: there is one already.
-        OutputFailed: the disk does not take it.
+        OutputFailed: the disk does not take it, or there is no home folder.
     """
-    folder = recordings_folder() / check_name(name)
-    if overwrite and folder.is_dir():
-        delete_session(folder.name)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise OutputFailed(str(folder.parent), problem.strerror or str(problem)) from None
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        raise RecordingExists(folder.name) from None
-    except OSError as problem:
-        raise OutputFailed(str(folder), problem.strerror or str(problem)) from None
-    return folder
+    filled, number = check_name(name), 1
+    if has_no_home(recordings_folder()):
+        raise OutputFailed(f"session {filled!r}", "this user has no home folder; set HORUS_RECORDINGS to a folder")
+    while True:
+        folder = recordings_folder() / (filled if number == 1 else f"{filled}_{number}")
+        if (overwrite and folder.is_dir()) or is_left_over(folder):
+            delete_session(folder.name)
+        try:
+            make_folder(folder.parent)
+            make_folder_in(folder)
+            _mark_starting(folder)
+        except FileExistsError:
+            if "{date}" not in name or not os.path.lexists(folder):  # a second has one date
+                raise RecordingExists(folder.name) from None
+            number += 1
+        except OSError as problem:
+            raise OutputFailed(str(problem.filename or folder), problem.strerror or str(problem)) from None
+        else:
+            return folder
+
+
+def let_go_of_started() -> None:
+    """Closes what says that sessions of this process are about to be recorded, where they are by now, or are gone."""
+    for folder, descriptor in list(_starting.items()):
+        if not (folder / STARTING).exists():
+            os.close(descriptor)
+            del _starting[folder]
+
+
+def _mark_starting(folder: Path) -> None:
+    """Says in a new session's folder that its recorder has not begun; a lock says so as long as this process lives."""
+    let_go_of_started()
+    descriptor = os.open(folder / STARTING, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    _starting[folder] = descriptor
+
+
+def begun(folder: Path) -> None:
+    """Says that there is a recording in a folder that :func:`new_session_folder` made."""
+    (folder / STARTING).unlink(missing_ok=True)
+
+
+def is_left_over(folder: Path) -> bool:
+    """Whether a folder is what a run left that was killed while it started: no recording, and nobody about to make one."""
+    marker = folder / STARTING
+    return (
+        not folder.is_symlink()
+        and marker.is_file()
+        and not is_being_written(marker)
+        and not any(FILE_NAME.match(name) for name in os.listdir(folder))
+    )
 
 
 def free_session_name(base: str) -> str:
@@ -110,8 +151,8 @@ def find_session(name: str) -> Session:
     path = _existing(name) if os.sep in name else None
     if path is not None:
         return Session(path if path.is_dir() else path.parent)
-    folder = recordings_folder() / name
-    if name in ("", ".", "..") or os.sep in name or _too_long(name) or not folder.is_dir():
+    folder = _folder_named(name)
+    if folder is None or not folder.is_dir():
         known = session_names()
         raise RecordingMissing(repr(name), f"'horus record list' shows what there is{closest(name, known)}")
     return Session(folder)
@@ -130,7 +171,10 @@ def _too_long(name: str) -> bool:
 
 
 def delete_session(name: str) -> bool:
-    """Deletes a session, readable or not.
+    """Deletes a session, readable or not; of a link to one, the link.
+
+    Args:
+        name: its folder's name, whatever that is, or the name as it is shown where it cannot be printed.
 
     Returns:
         Whether there was one.
@@ -141,27 +185,57 @@ def delete_session(name: str) -> bool:
         SchedulerBusy: it is being recorded.
     """
     folder = deletable_folder(name)
-    if folder is not None:
+    if folder is None:
+        return False
+    if folder.is_symlink():
+        folder.unlink()
+    else:
         shutil.rmtree(folder)
-    return folder is not None
+    return True
 
 
 def deletable_folder(name: str) -> Path | None:
-    """The folder of a session that may be deleted, None if there is none; raises as :func:`delete_session`."""
-    folder = recordings_folder() / check_name(name)
-    if not folder.is_dir() or folder.is_symlink():
+    """What :func:`delete_session` would delete: a session's folder, or the link to one; raises as it does."""
+    folder = _folder_named(name)
+    if folder is None:
+        check_name(name)
+        return None
+    if folder.is_symlink():
+        return folder if not folder.exists() or _is_session(folder) else None
+    if not folder.is_dir():
         return None
     names = os.listdir(folder)
-    if names and not any(FILE_NAME.match(each) for each in names):
+    if (set(names) - _OTHER_ENTRIES) and not any(FILE_NAME.match(each) for each in names):
         raise NotARecording(str(folder), "a folder without recordings", "delete it yourself if you mean it")
-    if any(is_being_written(path) for path in _scheduler_files(folder)):
+    if any(is_being_written(path) for path in [*_scheduler_files(folder), folder / STARTING]):
         raise SchedulerBusy(f"cannot delete session {name!r}", "still recording it; stop that run first")
     return folder
 
 
+def _folder_named(name: str) -> Path | None:
+    """What is in the recordings' folder under that name, or under a name that is shown so; None if nothing."""
+    base = recordings_folder()
+    if name in ("", ".", "..") or os.sep in name or "\0" in name or _too_long(name):
+        return None
+    if os.path.lexists(base / name):
+        return base / name
+    if "\\" in name and base.is_dir():
+        return next((entry for entry in base.iterdir() if shown_name(entry.name) == name), None)
+    return None
+
+
+def shown_name(name: str) -> str:
+    """A folder's name as it is shown: what cannot be printed, as Python writes it.
+
+    >>> shown_name("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in name)
+
+
 def _is_session(folder: Path) -> bool:
     try:
-        return folder.is_dir() and bool(_scheduler_files(folder))
+        return folder.is_dir() and (bool(_scheduler_files(folder)) or is_left_over(folder))
     except FileNotFoundError:  # it was just deleted
         return False
     except PermissionError:  # it may be: whoever opens it is told

@@ -16,7 +16,7 @@ import pyarrow as pa
 from horus_core.errors import NotARecording, RecordingDamaged
 from horus_core.recording.format.dictionaries import LARGEST_BATCH, likely_names
 from horus_core.recording.format.file_bytes import FileContent
-from horus_core.recording.format.frames import PREFIX, Frame, Gap, decompressed_size, walk
+from horus_core.recording.format.frames import PREFIX, Frame, Gap, decompressed_size, read_torn_frame, walk
 from horus_core.recording.format.header_footer import (
     PROBLEMS,
     batches_listed,
@@ -28,6 +28,7 @@ from horus_core.recording.format.header_footer import (
 from horus_core.recording.format.metadata import BATCH, DICTIONARY, SCHEMA
 from horus_core.recording.format.raw_batches import KINDS, Body, Names
 from horus_core.recording.format.schemas import BatchMark, Header, unsealed
+from horus_core.recording.reading import progress
 
 _PLAIN = {  # the schemas with names as numbers: what a batch itself holds
     kind: pa.schema([field.with_type(getattr(field.type, "index_type", field.type)) for field in schema])
@@ -44,7 +45,9 @@ class Damage(msgspec.Struct, frozen=True):
         last: the last one; -1 behind a `first` that is known: from there on.
         what: what was found.
         start, stop: which of its bytes are concerned, -1 where none are.
-        rows: how many rows were there, -1 where unknown.
+        rows: how many rows are lost by it, -1 where unknown.
+        at_least: how many they are at least, by what is left of the batches.
+        whole: whether all of the file is concerned.
     """
 
     path: str
@@ -54,8 +57,12 @@ class Damage(msgspec.Struct, frozen=True):
     start: int = -1
     stop: int = -1
     rows: int = -1
+    at_least: int = 0
+    whole: bool = False
 
     def __str__(self) -> str:
+        if self.whole:
+            return f"{self.path}: {self.what}"
         if self.first < 0:
             where = "at its end" if self.last < 0 else f"up to tick {self.last}"
         else:
@@ -100,7 +107,7 @@ class RecordingFile:
                 raise
             self.header = header
             found = problem.args[2] if isinstance(problem, RecordingDamaged) else f"it is {problem.args[1]}"
-            self._note(-1, header.graph.first_tick, f"{found}; another file's header stands in for its own")
+            self._note(-1, header.graph.first_tick, f"{found}; another file's header stands in for its own", rows=0)
         self._stop = frames_stop(self._content)
         self._listed = self._batches_listed(schema)
         self.complete = self._listed is not None
@@ -112,7 +119,7 @@ class RecordingFile:
         try:
             return batches_listed(self._content, schema)
         except PROBLEMS as problem:
-            self._note(-1, -1, f"its footer is not valid ({first_line(problem)})")
+            self._note(-1, -1, f"its footer is not valid ({first_line(problem)})", rows=0)
             return None
 
     @property
@@ -132,6 +139,7 @@ class RecordingFile:
         One batch is in memory at a time, however long the file.
         """
         for frame, seal in self._frames_within(first_tick, last_tick):
+            progress.note(frame.stop - frame.start)
             batch = self.decode(frame, seal)
             if batch is not None:
                 yield batch
@@ -145,6 +153,7 @@ class RecordingFile:
     def bodies(self, first_tick: int | None = None, last_tick: int | None = None) -> Iterator[tuple[Body, Names]]:
         """The same batches as plain arrays, for what reads millions of small ones."""
         for frame, seal in self._frames_within(first_tick, last_tick):
+            progress.note(frame.stop - frame.start)
             try:
                 found = self._checked(frame, seal, self._content.read(frame.start, frame.stop))
             except PROBLEMS as problem:
@@ -178,15 +187,26 @@ class RecordingFile:
                 self._note(-1, -1, f"its footer lists {self._listed} batches, it holds {found}")
         elif not self._growing:
             tail = self.size - gaps[0][0] if gaps else 0
+            rows = sum(self._torn_rows(*gap) for gap in gaps)
             rest = f"; its last {tail:,} bytes are not a whole batch" if tail else ""
-            self._note(known, -1, f"it was not closed{rest}", self.size - tail, self.size)
+            rest += f", the first of them one of {rows:,} rows" if rows else ""
+            self._note(known, -1, f"it was not closed{rest}", self.size - tail, self.size, at_least=rows)
 
     def _note_gaps(self, gaps: list[tuple[int, int]], before: int, after: int) -> None:
         for start, stop in gaps:
-            self._note(before, after, f"no batch reads in its bytes {start:,} to {stop:,}", start, stop)
+            rows, what = self._torn_rows(start, stop), f"no batch reads in its bytes {start:,} to {stop:,}"
+            self._note(before, after, what, start, stop, at_least=rows)
 
-    def _note(self, first: int, last: int, what: str, start: int = -1, stop: int = -1, rows: int = -1) -> None:
-        damage = Damage(str(self.path), first, last, what, start, stop, rows)
+    def _torn_rows(self, start: int, stop: int) -> int:
+        """The rows of the batch that begins at `start`, by its mark, though it does not read."""
+        frame = read_torn_frame(self._content, start, stop)
+        seal = None if frame is None else _seal(frame)
+        return 0 if seal is None else max(seal.rows, 0)
+
+    def _note(
+        self, first: int, last: int, what: str, start: int = -1, stop: int = -1, rows: int = -1, at_least: int = 0
+    ) -> None:
+        damage = Damage(str(self.path), first, last, what, start, stop, rows, at_least)
         if damage not in self.damage:
             self.damage.append(damage)
 
@@ -197,6 +217,7 @@ class RecordingFile:
             _, names = self._checked(frame, seal, data)
             raw = pa.ipc.read_record_batch(pa.py_buffer(data), _PLAIN[self.header.kind])
             raw.validate(full=True)
+            _check_ticks(raw, seal)
             return _with_names(raw, names.arrays, KINDS[self.header.kind])
         except PROBLEMS as problem:
             self._note(seal.first, seal.last, first_line(problem), frame.start, frame.stop, seal.rows)
@@ -221,7 +242,9 @@ class RecordingFile:
         for place, names in enumerate(self._names):
             if body.checksum(names) == seal.crc32:
                 if place:
-                    self._note(-1, -1, "its dictionary is not what was written; the names are taken from its header")
+                    self._note(
+                        -1, -1, "its dictionary is not what was written; the names are taken from its header", rows=0
+                    )
                 return body, names
         raise ValueError("its checksum does not match")
 
@@ -254,6 +277,13 @@ def _with_names(raw: pa.RecordBatch, names: dict[str, pa.Array], schema: pa.Sche
         for field, column in zip(schema, raw.columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _check_ticks(batch: pa.RecordBatch, seal: BatchMark) -> None:
+    """Whoever reads ticks counts on the mark for how many there are."""
+    ticks = batch.column("tick").to_numpy()
+    if len(ticks) and not seal.first <= ticks.min() <= ticks.max() <= seal.last:
+        raise ValueError(f"its ticks are not those of its mark, {seal.first} to {seal.last}")
 
 
 def _belongs_before_batches(item: Frame | Gap) -> bool:

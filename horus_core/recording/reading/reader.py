@@ -2,97 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import re
-import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-import msgspec
 import pyarrow as pa
 
-from horus_core.errors import RecordingDamaged, RecordingError, RecordingMissing, RecordingTooNew
-from horus_core.recording.format.header import BatchMark, GraphRecord, Header, NodeRecord
-from horus_core.recording.format.header_footer import MAGIC
-from horus_core.recording.format.names import FILE_NAME, file_stem, is_being_written, open_regular
+from horus_core.errors import RecordingDamaged
+from horus_core.recording.format.header import BatchMark, NodeRecord
+from horus_core.recording.format.names import FILE_NAME, file_stem, is_being_written
 from horus_core.recording.format.raw_batches import Body, Names
 from horus_core.recording.reading.file import Damage, RecordingFile
+from horus_core.recording.reading.session_files import SessionFiles
 
 __all__ = ["FILE_NAME", "Damage", "RecordingFile", "Session", "file_stem", "is_being_written"]
 
+_LONGEST_IDLE = 3600.0  # seconds for which nothing runs in a graph that is alive
+_LONGEST_PERIOD = 86_400.0
 
-class Session:
-    """A recorded session: its folder and the files in it.
+
+class Session(SessionFiles):
+    """A recorded session: what its files say of its graph, its ticks and its messages; see :class:`SessionFiles`.
 
     One that is being recorded reads up to where it was when it was opened, however often it is read.
-
-    Args:
-        folder: the session's folder.
-
-    Attributes:
-        name: the folder's name.
-        header: that of the scheduler file; where it does not read, that of another file.
-        state: "complete", "running" or "recovered" (it ended without being closed; everything up to the cut reads).
-        damage: what is in the folder under a recording's name but cannot be read as one.
-
-    Raises:
-        RecordingMissing, NotARecording, RecordingDamaged, RecordingTooNew: see their words.
     """
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        self.name = self.folder.name
-        self.damage: list[Damage] = []
-        self._files: dict[str, list[Path]] = {}
-        self._sizes: dict[str, int] = {}
-        found = list(self._recording_files())
-        schedulers = [match for match in found if match["stem"] == "scheduler"]
-        if not schedulers:
-            raise RecordingMissing(
-                str(folder), "the folder holds no scheduler@... file; 'horus record list' shows sessions"
-            )
-        for match in found:
-            if match["id"] == schedulers[0]["id"]:
-                self._files.setdefault(match["stem"], []).append(self.folder / match.string)
-            else:
-                self._ignore(self.folder / match.string, "it belongs to another session")
-        self.state = self._state()
-        self.header = self._first_header()
-
-    def _recording_files(self) -> Iterator[re.Match[str]]:
-        names = os.listdir(self.folder) if self.folder.is_dir() else []
-        found = [match for name in names if (match := FILE_NAME.match(name))]
-        for match in sorted(found, key=lambda match: (int(match["part"] or 0), match.string)):
-            path = self.folder / match.string
-            status = path.lstat()
-            if stat.S_ISREG(status.st_mode):
-                self._sizes[match.string] = status.st_size
-                yield match
-            else:
-                self._ignore(path, "it is not a regular file")
-
-    def _ignore(self, path: Path, why: str) -> None:
-        self.damage.append(Damage(str(path), -1, -1, f"{why}, so it is left out"))
-
-    def _first_header(self) -> Header:
-        problems: list[RecordingError] = []
-        for path in self.paths():
-            try:
-                header = RecordingFile(path).header
-            except RecordingError as problem:
-                problems.append(problem)
-                if isinstance(problem, RecordingTooNew):
-                    break
-                continue
-            return msgspec.structs.replace(header, kind="scheduler", node="", part=0)
-        raise problems[0]
-
-    @property
-    def graph(self) -> GraphRecord:
-        """The recorded graph."""
-        return self.header.graph
 
     @property
     def nodes(self) -> dict[str, NodeRecord]:
@@ -100,66 +32,9 @@ class Session:
         return {node.name: node for node in self.graph.nodes}
 
     @property
-    def senders(self) -> list[str]:
-        """All that messages may be recorded of: the graph's nodes, then who else published on its topics."""
-        known = dict.fromkeys([node.name for node in self.graph.nodes] + [lane.node for lane in self.graph.lanes])
-        stems = {file_stem(name) for name in known} | {"scheduler", "events"}
-        return [*known, *(unquote(stem) for stem in sorted(self._files) if stem not in stems)]
-
-    @property
     def left_out(self) -> list[tuple[str, str]]:
         """Node and topic of the lanes whose messages were left out on purpose."""
         return [(lane.node, lane.topic) for lane in self.graph.lanes if not lane.recorded]
-
-    def paths(self) -> list[Path]:
-        """All Arrow files, scheduler first."""
-        stems = sorted(self._files, key=lambda stem: (stem != "scheduler", stem == "events", stem))
-        return [path for stem in stems for path in self._files[stem]]
-
-    def files(self, stem: str, damage: list[Damage] | None = None) -> list[RecordingFile]:
-        """The parts of one file, opened, in order: ``"scheduler"``, ``"events"`` or :func:`file_stem` of a node.
-
-        Args:
-            stem: which file.
-            damage: what does not open is noted there and left out; without it, it raises.
-        """
-        return list(self._opened(stem, damage))
-
-    def _opened(self, stem: str, damage: list[Damage] | None) -> Iterator[RecordingFile]:
-        """The same, each opened when it is its turn: a long session has more parts than a process may open files."""
-        for path in self._files.get(stem, []):
-            try:
-                file = self.open_file(path)
-            except RecordingError as problem:
-                if damage is None:
-                    raise
-                damage.append(Damage(str(path), -1, -1, f"it cannot be opened: {problem}"))
-            else:
-                yield file
-
-    def open_file(self, path: Path) -> RecordingFile:
-        """Opens one of :meth:`paths`.
-
-        Raises:
-            RecordingMissing, NotARecording, RecordingTooNew: see their words.
-            RecordingDamaged: it is another file than its name says.
-        """
-        named = self.header_named(path)
-        file = RecordingFile(path, named, self.state == "running", self._sizes[path.name])
-        if (file.header.kind, file.header.node, file.header.part) != (named.kind, named.node, named.part):
-            inside = f"{file.header.kind} {file.header.node}".strip()
-            raise RecordingDamaged(str(path), "at its start", f"it is the file of {inside!r}, part {file.header.part}")
-        return file
-
-    def header_named(self, path: Path) -> Header:
-        """The header that the name of a file implies."""
-        match = FILE_NAME.match(path.name)
-        assert match is not None
-        part, stem = int(match["part"] or 0), match["stem"]
-        if stem in ("scheduler", "events"):
-            return msgspec.structs.replace(self.header, kind=stem, node="", part=part)
-        node = next((name for name in self.senders if file_stem(name) == stem), unquote(stem))
-        return msgspec.structs.replace(self.header, kind="node", node=node, part=part)
 
     def node_files(self, node: str, damage: list[Damage] | None = None) -> list[RecordingFile]:
         """The parts of the file with the messages of `node`; `damage` as in :meth:`files`."""
@@ -197,26 +72,27 @@ class Session:
                 found += [dict(zip(columns, row, strict=True)) for row in rows]
         return found
 
-    def has_file(self, node: str) -> bool:
-        """Whether there is a file for the messages of `node`."""
-        return file_stem(node) in self._files
-
-    @property
-    def begins(self) -> bool:
-        """Whether the first part is there; not where a ring has dropped old parts."""
-        return self.part_of(self._files["scheduler"][0]) == 0
-
     def first_tick(self) -> int:
-        """The first tick that is recorded; where a ring has dropped old parts, that of the oldest that is left."""
+        """The first tick that is held: the graph's first, but where a ring has dropped old parts that of the oldest left."""
         if not self.begins:
             return next((seal.first for seal in self.marks("scheduler") if seal.rows), self.graph.first_tick)
         return self.graph.first_tick
 
-    @staticmethod
-    def part_of(path: Path) -> int:
-        """Which part of a session's files this is."""
-        match = FILE_NAME.match(path.name)
-        return int(match["part"] or 0) if match else 0
+    def held_ticks(self) -> tuple[int, int]:
+        """The first and the last tick that are held; the last is `first` - 1 where there is none.
+
+        Raises:
+            RecordingDamaged: it claims more ticks than its rows can have: nodes run, or have rows, more often than that.
+        """
+        first, last = self.first_tick(), self.last_tick()
+        if last - first > self._size_of("scheduler"):  # else there is a byte for each, which is soon looked up
+            slowest = min((node.rate for node in self.graph.nodes), default=self.graph.tick_rate)
+            most = max(_LONGEST_IDLE, min(2 / slowest, _LONGEST_PERIOD)) * self.graph.tick_rate
+            rows = min(sum(max(seal.rows, 0) for seal in self.marks("scheduler")), self._size_of("scheduler"))
+            if last - first > (rows + 1) * most:
+                what = f"it claims ticks {first} to {last}, and has {rows:,} rows"
+                raise RecordingDamaged(str(self._files["scheduler"][0]), "on purpose", what)
+        return first, last
 
     def last_tick(self) -> int:
         """The last tick that was released; `first_tick` - 1 where none was."""
@@ -231,21 +107,3 @@ class Session:
     def size(self) -> int:
         """Bytes of all files in the folder."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-    def _state(self) -> str:
-        if is_being_written(self._files["scheduler"][-1]):
-            return "running"
-        whole = all(_closed(path) for paths in self._files.values() for path in paths)
-        return "complete" if whole else "recovered"
-
-
-def _closed(path: Path) -> bool:
-    try:
-        descriptor = open_regular(path)
-    except OSError:
-        return False
-    try:
-        size = os.fstat(descriptor).st_size
-        return size > len(MAGIC) and os.pread(descriptor, len(MAGIC), size - len(MAGIC)) == MAGIC
-    finally:
-        os.close(descriptor)

@@ -8,12 +8,14 @@ import msgspec
 
 from horus_core.recording.format.names import file_stem
 from horus_core.recording.reading.counting import Count, Incident, NodeSummary, TopicSummary
-from horus_core.recording.reading.loss import Hole
+from horus_core.recording.reading.loss import Hole, NodeLoss
 from horus_core.recording.reading.reader import Session
+from horus_core.recording.reading.told import Told, told_by
 
 __all__ = [
     "Hole",
     "Incident",
+    "NodeLoss",
     "NodeSummary",
     "SessionOverview",
     "SessionSummary",
@@ -27,11 +29,14 @@ class SessionOverview(msgspec.Struct, frozen=True, kw_only=True):
     """A session in a line.
 
     Attributes:
-        state: "complete", "running" or "recovered".
+        state: "complete"; "partial" (something is missing); "running"; "recovered" (it ended without being closed).
+            The content of batches is not looked at.
+        lost: by node, how many messages are known to be missing; '' stands for all nodes.
         failed: whether a failure or a kill ended the run.
         created: when, ISO 8601; `created_ns` in ns since 1970.
         duration: of the graph's time, in seconds.
-        ticks: how many were released.
+        ticks: how many are held.
+        first_tick: the first of them.
         nodes: their names.
         messages: how many were recorded, if they were counted; damage inside a batch is not looked for.
         size: bytes on disk, logs and script included.
@@ -45,8 +50,10 @@ class SessionOverview(msgspec.Struct, frozen=True, kw_only=True):
     created_ns: int
     duration: float
     ticks: int
+    first_tick: int
     nodes: list[str]
     messages: int | None
+    lost: dict[str, int]
     size: int
     parts: int
 
@@ -55,13 +62,16 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """All about a session.
 
     Attributes:
-        name, state, created, created_ns, duration, size: as in :class:`SessionOverview`.
+        name, created, created_ns, duration, size: as in :class:`SessionOverview`.
+        state: as there; "complete" only where all that was sent is there, by what all files tell.
         tick_rate: of the graph; first_tick, last_tick, ticks: what of it is recorded.
         deterministic, seed: of the graph.
         nodes, topics: in the graph's order.
         messages: how many are there.
-        lost: how many are missing, by the sequence numbers and by what other nodes could receive; holes tells where.
-        holes: at most 100 per topic.
+        lost: how many are known to be missing, by what all files tell.
+        counted: whether that is all; if not, nothing that is left tells how many more may be missing.
+        losses: what is missing, by node.
+        holes: where messages are missing; at most 100 per topic.
         not_recorded: topics that were left out on purpose.
         events: how often what happened, all nodes together.
         incidents: crashes, restarts, gaps and the like; the first 1,000.
@@ -86,6 +96,8 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     topics: list[TopicSummary]
     messages: int
     lost: int
+    counted: bool
+    losses: list[NodeLoss]
     holes: list[Hole]
     not_recorded: list[str]
     events: dict[str, int]
@@ -101,8 +113,12 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def loss(self) -> str:
-        """What is missing, in a few words: ``lost 0 of 1,234 messages``."""
-        return f"lost {self.lost:,} of {self.messages + self.lost:,} messages"
+        """What is missing, in a few words: ``lost 0 of 1,234 messages``. Says 0 only where that was counted."""
+        if not self.counted and not self.lost:
+            return f"none missing between others; what came after tick {self.last_tick} was not counted"
+        least = "" if self.counted else "at least "
+        so_far = " so far" if self.state == "running" else ""
+        return f"lost {least}{self.lost:,} of {self.messages + self.lost:,} messages{so_far}"
 
 
 def overview(session: Session, count_messages: bool = False) -> SessionOverview:
@@ -115,20 +131,25 @@ def overview(session: Session, count_messages: bool = False) -> SessionOverview:
     >>> overview(find_session("monday")).ticks  # doctest: +SKIP
     500
     """
-    messages = None
+    told, rows = told_by(session), dict[str, int]()
     if count_messages:
-        messages = sum(seal.rows for node in session.senders for seal in session.marks(file_stem(node)))
-    ticks = max(session.last_tick() - session.first_tick() + 1, 0)
+        rows = {node: sum(seal.rows for seal in session.marks(file_stem(node))) for node in session.senders}
+    lost = _known_lost(session, told, rows)
+    whole = told.is_whole and not session.damage and not session.misplaced() and not lost
+    first_tick = session.first_tick()
+    ticks = max(session.last_tick() - first_tick + 1, 0)
     return SessionOverview(
         name=session.name,
-        state=session.state,
+        state=session.state if whole or session.state != "complete" else "partial",
         failed=has_failed(session),
         created=_iso(session.header.created_ns),
         created_ns=session.header.created_ns,
         duration=ticks / session.graph.tick_rate,
         ticks=ticks,
+        first_tick=first_tick,
         nodes=list(session.nodes),
-        messages=messages,
+        messages=sum(rows.values()) if count_messages else None,
+        lost=lost,
         size=session.size(),
         parts=len({session.part_of(path) for path in session.paths()}),
     )
@@ -150,7 +171,7 @@ def summarize(session: Session) -> SessionSummary:
     duration = ticks / graph.tick_rate
     return SessionSummary(
         name=session.name,
-        state=session.state,
+        state=_state(session, count),
         created=_iso(header.created_ns),
         created_ns=header.created_ns,
         duration=duration,
@@ -164,7 +185,9 @@ def summarize(session: Session) -> SessionSummary:
         nodes=count.nodes(),
         topics=count.topics(duration),
         messages=sum(lane.messages for lane in count.lanes.values()),
-        lost=sum(lane.lost for lane in count.lanes.values()),
+        lost=sum(loss.messages for loss in count.losses),
+        counted=count.counted,
+        losses=count.losses,
         holes=[hole for lane in count.lanes.values() for hole in lane.holes],
         not_recorded=sorted({topic for _, topic in session.left_out}),
         events=dict(count.events),
@@ -178,6 +201,23 @@ def summarize(session: Session) -> SessionSummary:
         machine=header.machine,
         versions=header.versions,
     )
+
+
+def _known_lost(session: Session, told: Told, rows: dict[str, int]) -> dict[str, int]:
+    """By node what is missing, by what the events tell and, where they were counted, by the rows that are there."""
+    lost = {node: messages for node, messages in told.unrecorded.items() if messages and told.sent}
+    if not told.trimmed:
+        lost |= told.lost
+    if told.sent and session.begins and not told.trimmed:
+        for node, there in rows.items():
+            missing = sum(told.sent.get(node, {}).values()) - there
+            lost |= {node: missing} if missing > 0 else {}
+    return lost
+
+
+def _state(session: Session, count: Count) -> str:
+    whole = count.counted and not count.losses and not count.damage
+    return session.state if whole or session.state != "complete" else "partial"
 
 
 def _iso(ns: int) -> str:

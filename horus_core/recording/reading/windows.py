@@ -69,3 +69,28 @@ def windows(streams: Sequence[Iterator[Messages]]) -> Iterator[list[Messages | N
             open_streams[place].grow()
             continue
         yield [stream.take(bound) for stream in open_streams]
+
+
+def bounded(window: list[Messages | None], size: int) -> Iterator[list[Messages | None]]:
+    """A window in parts that hold some `size` bytes of payload each, or one tick that has more."""
+    blocks = [block for block in window if block is not None]
+    if sum(int(block.length.sum()) for block in blocks) <= size:
+        yield window
+        return
+    ticks = np.concatenate([block.tick for block in blocks])
+    order = np.argsort(ticks, kind="stable")
+    bytes_before = np.cumsum(np.concatenate([block.length for block in blocks])[order])
+    begins = order[np.flatnonzero(np.diff(bytes_before // size)) + 1]
+    starts = [0] * len(window)
+    for bound in [*np.unique(ticks[begins]).tolist(), None]:
+        stops = [
+            0 if block is None else len(block) if bound is None else int(np.searchsorted(block.tick, bound))
+            for block in window
+        ]
+        pairs = list(zip(window, starts, stops, strict=True))
+        starts = stops
+        if any(start < stop for _, start, stop in pairs):
+            yield [
+                block.rows(slice(start, stop)) if block is not None and start < stop else None
+                for block, start, stop in pairs
+            ]

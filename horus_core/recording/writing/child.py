@@ -15,6 +15,7 @@ from horus_core.processes.child import Child, exit_reason
 from horus_core.recording.writing.request import RecorderBoot
 
 STUCK_SECONDS = 10.0  # a busy machine may let it wait for its turn, but not for that long
+SAY_SECONDS, SAY_AGAIN_SECONDS = 3.0, 10.0  # until it is said that the stop waits for the disk
 FINISH_SECONDS = 60.0  # without a byte written, when the graph has ended, before the rest is given up
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 2.0
 _CALM_SECONDS = 30.0  # after which a death counts as the first again
@@ -123,8 +124,14 @@ class RecorderChild:
     def finish(self, housekeep: Callable[[float], Any]) -> None:
         """Waits until everything is written; `housekeep` is called meanwhile and calls :meth:`look`."""
         deadline, size = time.monotonic() + FINISH_SECONDS, self._size()
+        say_at = time.monotonic() + SAY_SECONDS
         while self.running and time.monotonic() < deadline:
             housekeep(0.1)
+            if self.running and time.monotonic() > say_at:
+                say_at = time.monotonic() + SAY_AGAIN_SECONDS
+                self._tell(
+                    f"the recording is still being written to the disk ({self._size():,} bytes so far); waiting for it"
+                )
             if self._size() != size:  # slow, but not stuck: up to `memory_mb` wait for a disk that may be an SD card
                 deadline, size = time.monotonic() + FINISH_SECONDS, self._size()
         if self.running:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from horus_core.recording.format.header import Header
-from horus_core.recording.format.names import FILE_NAME
+from horus_core.recording.format.names import FILE_NAME, STARTING
 from horus_core.recording.writing.batches import Batch, BatchMaker
 from horus_core.recording.writing.latches import Latches
 from horus_core.recording.writing.options import Recording
@@ -51,11 +52,13 @@ class Parts:
         self._kept: list[tuple[int, int, float]] = []  # number, size and end of closed parts of this process
         self._before = sum(path.stat().st_size for path in folder.glob("*.arrow"))  # by a recorder that was killed
         self._latches = Latches(header.graph, maker.publishers)
+        self._beginning = False
         number = next_part(folder, header.id)
         for publisher, name in maker.publishers.items() if number else ():
             for batch in written_latched(folder, header, name):
                 self._latches.note(publisher, batch)
         self._part = self._open(number)
+        (folder / STARTING).unlink(missing_ok=True)
         self.made_room = (0, 0)
         self._unnamed = [folder, folder.parent]  # folders that do not have their new entries on the disk yet
 
@@ -82,8 +85,14 @@ class Parts:
         """What was sent before the first recorded tick: the last messages of latched topics are kept of it."""
         for publisher, batch in batches.items():
             self._latches.note(publisher, batch)
-        for publisher, rows in self._latches.batches().items():
-            _begin(self._part.files[publisher], rows)
+        self._beginning = True
+
+    def _begin_if_due(self) -> None:
+        """Before the first message that is recorded: writes what was kept of those before it."""
+        if self._beginning:
+            self._beginning = False
+            for publisher, rows in self._latches.batches().items():
+                _begin(self._part.files[publisher], rows)
 
     def write(self, batches: dict[int | str, Batch]) -> None:
         """Appends a batch to each file named.
@@ -101,6 +110,7 @@ class Parts:
 
     def append(self, batches: dict[int | str, Batch]) -> None:
         """As :meth:`write`, into the current part and into the disk's reserve."""
+        self._begin_if_due()
         for key, batch in batches.items():
             if key in self._part.files:
                 self._part.files[key].write(*batch)
@@ -121,6 +131,8 @@ class Parts:
     def close(self) -> None:
         """Writes the footers."""
         problems = []
+        with contextlib.suppress(OSError):
+            self._begin_if_due()
         for file in self._part.files.values():
             try:
                 file.close()

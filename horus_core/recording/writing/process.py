@@ -31,6 +31,7 @@ from horus_core.memory.control import (
 )
 from horus_core.memory.drain import release_all
 from horus_core.memory.shared import SharedMemory
+from horus_core.processes.family import end_family
 from horus_core.processes.process import enter_child, pin
 from horus_core.processes.shipping import load
 from horus_core.recording.format.header import Header
@@ -74,6 +75,11 @@ def main() -> None:
         os._exit(1)
     control[H_RECORDER_STATE] = RECORDER_WRITES
     report("ready", [str(path) for path in recorder.paths])
+
+    def looked() -> None:
+        """It is not stuck: who waits for the disk is at work, too."""
+        control[H_RECORDER_LOOKED] = time.monotonic_ns()
+
     orphaned = told = False
     hurry_until = 0.0
     while control[H_STATE] != ENDED:
@@ -82,7 +88,7 @@ def main() -> None:
             time.sleep(_ORPHANED_SECONDS)
             _end_families(control, Layout.of(graph))
             break
-        control[H_RECORDER_LOOKED] = time.monotonic_ns()
+        looked()
         new = recorder.poll()
         if recorder.failure is not None and not told:
             told = True
@@ -95,7 +101,7 @@ def main() -> None:
             hurry_until = now + _HURRY_SECONDS
         else:
             time.sleep(_HURRIED_POLL_SECONDS if now < hurry_until else POLL_SECONDS)
-    recorder.close()
+    recorder.close(looked)
     if recorder.failure is not None and not told:
         report("failed", recorder.failure)
     report("closed")
@@ -117,5 +123,4 @@ def _end_families(control: memoryview, layout: Layout) -> None:
             leader = Path(f"/proc/{pid}/cmdline").read_bytes()
             if leader and not leader.startswith(b"horus:"):
                 continue
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+        end_family(pid)

@@ -39,10 +39,11 @@ from horus_core.memory.control import (
 from horus_core.memory.drain import Drain, Slice
 from horus_core.memory.segment import E_LENGTH, E_TICK
 from horus_core.memory.shared import Memory
-from horus_core.recording.format.header import Header
+from horus_core.recording.format.header import SENT, Header
 from horus_core.recording.writing.batches import Batch, BatchMaker, Copies
 from horus_core.recording.writing.options import Recording
 from horus_core.recording.writing.parts import Parts
+from horus_core.recording.writing.ranges import after, in_range
 from horus_core.recording.writing.resume import skip_written
 
 FLUSH_SECONDS = 0.2
@@ -52,6 +53,7 @@ LOSS_SECONDS = 1.0  # the promise: the most that a power cut takes
 SYNC_SECONDS = LOSS_SECONDS - 2 * FLUSH_SECONDS
 STALL_SECONDS = 2.0
 FLUSH_BYTES = 4 << 20
+_WAITING_SECONDS = 0.2
 PIECE_BYTES = 8 << 20  # of one node, that are copied at once
 
 
@@ -83,7 +85,6 @@ class Recorder:
         self._maker = maker = BatchMaker(graph, control[H_EPOCH] - control[H_EPOCH_MONOTONIC])
         self._first_tick = header.graph.first_tick
         maker.first_tick = self._first_tick
-        self._lived_through = int(control[H_RELEASED]) + 1 < self._first_tick  # ticks that are not to be recorded
         self._latched: set[tuple[int, int]] = set()  # publisher, place among its topics
         count = len(graph.nodes)
         places: dict[int, int] = {}
@@ -171,7 +172,7 @@ class Recorder:
             limit = min(outside if publisher < 0 else limits[publisher], within[publisher])
             dead = final and (publisher < 0 or control[layout.node(publisher) + N_STATE] in (W_DEAD, W_FAILED))
             slices = drain.take(limit, all_written=dead)
-            if slices and self._lived_through:
+            if slices:
                 slices = self._after_the_start(publisher, place, slices)
             if slices:
                 copies.add_messages(publisher, place, slices)
@@ -179,10 +180,10 @@ class Recorder:
                 self._note_loss(publisher, place, drain)
         for position, drain in enumerate(self._traces):
             slices = drain.take(limits[position] if whole_ticks else FREE)
-            if slices and self._lived_through:
-                slices = _in_range(slices, self._first_tick)
+            if slices:
+                slices = in_range(slices, self._first_tick)
             if slices and position in self._skip_ticks:
-                slices = [_after(each, self._skip_ticks[position]) for each in slices]
+                slices = [after(each, self._skip_ticks[position]) for each in slices]
                 slices = [each for each in slices if len(each[0])]
             if slices:
                 copies.add_ticks(position, slices)
@@ -196,7 +197,7 @@ class Recorder:
         Of the ticks before, which are only lived through, the last message of a latched topic is kept for the beginning of the
         files.
         """
-        kept = _in_range(slices, self._first_tick)
+        kept = in_range(slices, self._first_tick)
         before = [each for each in slices if each[0][0, E_TICK] < self._first_tick]
         if before and (publisher, place) in self._latched:
             rows, payload = before[-1]
@@ -263,22 +264,38 @@ class Recorder:
         self._control[H_RECORDER_BACKLOG] = self._backlog
         self._work.put(copies)
 
-    def close(self) -> None:
-        """Takes the rest, writes it and closes the files; returns when the disk has them."""
+    def close(self, waiting: Callable[[], None] = lambda: None) -> None:
+        """Takes the rest, writes it and closes the files; returns when the disk has them.
+
+        Args:
+            waiting: called now and then meanwhile: a disk may take its time.
+        """
         while self.poll(final=True):
             pass
         if self._gap is not None:
             self._end_gap()
+        self._add_event(SENT, messages=self._sent())
         if self._copies.size or self._copies.events or self._copies.before:
             self._hand_on(time.monotonic())
         self._work.put(None)
-        self._thread.join()
+        while self._thread.is_alive():
+            waiting()
+            self._thread.join(_WAITING_SECONDS)
+
+    def _sent(self) -> dict[str, dict[str, int]]:
+        """How many messages each lane has had, by node and topic: what a reader needs to know that nothing is missing."""
+        found: dict[str, dict[str, int]] = {name: {} for name in self._maker.publishers.values()}
+        for publisher, place, drain in self._drains:
+            found[self._name(publisher)][self._maker.topics[publisher][place]] = drain.cursor
+        return found
 
     # What the writer's thread does.
 
     def _write_all(self) -> None:
-        synced = time.monotonic()  # when the last sync began: what was written before is on the disk
-        written = False  # since then
+        synced = (
+            time.monotonic()
+        )  # when the last sync ended; on a slow disk one after the other would leave no time to write
+        written = False  # since it began
         while True:
             try:
                 copies = self._work.get(timeout=SYNC_SECONDS)
@@ -294,8 +311,9 @@ class Recorder:
                 self._on_targets(self._note_room)
                 written = True
             if written and began - synced >= SYNC_SECONDS:
-                synced, written = time.monotonic(), False
+                written = False
                 self._on_targets(Parts.sync)
+                synced = time.monotonic()
             if self._main in self._targets:
                 self._control[H_RECORDED_BYTES] = self._main.size()
             self._oldest = None
@@ -360,25 +378,3 @@ class Recorder:
         except Exception as problem:
             if target is self._main:
                 self.failure = self.failure or str(problem) or type(problem).__name__
-
-
-def _in_range(slices: list[Slice], first_tick: int) -> list[Slice]:
-    """What was sent from `first_tick` on."""
-    found = [_from(each, first_tick) for each in slices]
-    return [each for each in found if len(each[0])]
-
-
-def _from(piece: Slice, tick: int) -> Slice:
-    """The rows from `tick` on; rows are in the order of their ticks."""
-    rows, payload = piece
-    if rows[0, E_TICK] >= tick:
-        return piece
-    first = int(np.searchsorted(rows[:, E_TICK], tick))
-    return rows[first:], payload[int(rows[:first, E_LENGTH].sum()) :]
-
-
-def _after(piece: Slice, tick: int) -> Slice:
-    """The rows of a trace after `tick`; they all have one length."""
-    rows, payload = piece
-    keep = rows[:, E_TICK] > tick
-    return rows[keep], payload.reshape(len(rows), -1)[keep].reshape(-1)

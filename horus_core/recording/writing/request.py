@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import platform
 import secrets
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 
 from horus_core.engine.run_options import RunOptions
 from horus_core.graph.spec import Graph
+from horus_core.processes.own_files import copy_own, make_folder_in, opener
 from horus_core.recording.format.header import (
     FORMAT,
     PLAIN_FORMAT,
@@ -125,15 +125,15 @@ class RecordingRequest:
         """Copies the script into the session's ``source`` folder."""
         if self._has_script():
             source = self.targets[0][0] / "source"
-            source.mkdir(exist_ok=True)
-            shutil.copyfile(self.script, source / Path(self.script).name)
+            make_folder_in(source, exist_ok=True)
+            copy_own(self.script, source / Path(self.script).name)
 
     def open_log(self, node: str) -> Any:
         """The log file of a node in the session, line-buffered."""
         assert self.session is not None
         logs = self.session / "logs"
-        logs.mkdir(exist_ok=True)
-        return (logs / f"{file_stem(node)}.log").open("a", buffering=1, encoding="utf-8")
+        make_folder_in(logs, exist_ok=True)
+        return open(logs / f"{file_stem(node)}.log", "a", buffering=1, encoding="utf-8", opener=opener)
 
     def _records(self, topic: str) -> bool:
         return not self.targets or self.targets[0][1].records(topic)

@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from horus_core.processes.own_files import opener
 from horus_core.recording.format.dictionaries import implied_names
-from horus_core.recording.format.names import file_stem
+from horus_core.recording.format.names import file_name, file_stem
 from horus_core.recording.format.schemas import EVENTS, MESSAGES, RECEIVED, STATUSES, TICKS, Header, mark, with_header
 
 _SCHEMAS = {"scheduler": TICKS, "node": MESSAGES, "events": EVENTS}
@@ -36,15 +37,13 @@ class FileWriter:
 
     def __init__(self, folder: Path, header: Header, compression: str | None = None) -> None:
         stem = header.kind if header.kind != "node" else file_stem(header.node)
-        part = f".{header.part}" if header.part else ""
-        self.path = folder / f"{stem}@{header.id}{part}.arrow"
+        self.path = folder / file_name(stem, header.id, header.part)
         self._schema = with_header(_SCHEMAS[header.kind], header)
         # pa.OSFile does not buffer: what write() returned from has reached the kernel, whatever happens to this process.
         unnamed = folder / f".{self.path.name}.new"
+        self._descriptor = opener(str(unnamed), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         self._sink: Any = pa.OSFile(str(unnamed), "wb")
-        os.chmod(unnamed, 0o644)
         self._size = 0
-        self._descriptor = os.open(unnamed, os.O_RDONLY | os.O_CLOEXEC)
         if header.kind == "scheduler":
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self._writer: Any = pa.ipc.new_file(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
 
 from horus_core.recording.export import ExportReport
+from horus_core.recording.reading.reader import Session
 from tests.horus_command import Here, horus
-from tests.recordings import Recording
+from tests.recordings import Recording, file_of
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +58,51 @@ def test_a_wide_table_has_a_row_per_tick(tmp_path: Path, here: Here) -> None:
     table = pandas.read_csv(tmp_path / "wide.csv")
     assert len(table) == 10
     assert "scan.pose.yaw" in table
+
+
+def test_standard_output_gets_json_lines_or_what_is_asked_for(here: Here) -> None:
+    lines = here.horus("record", "export", "monday", "-o", "-", "--topics", "speed").out.splitlines()
+    assert [json.loads(line)["value"] for line in lines] == list(range(10))
+    table = here.horus("record", "export", "monday", "-o", "-", "--format", "csv", "--topics", "scan").out
+    assert pandas.read_csv(io.StringIO(table))["x"].tolist() == [tick * 0.5 for tick in range(10)]
+    assert "give one of them" in here.refused("record", "export", "monday", "-o", "-", "--json")
+
+
+def test_a_parquet_file_goes_through_a_pipe(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "horus_cli", "record", "export", "monday", "-o", "-", "-f", "parquet"]
+    (tmp_path / "here").mkdir()
+    found = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path / "here", timeout=60)
+    assert pandas.read_parquet(io.BytesIO(found.stdout))["x"].dropna().tolist() == [tick * 0.5 for tick in range(10)]
+    assert os.listdir(tmp_path / "here") == []
+
+
+def test_a_reader_that_goes_ends_the_export_without_a_word(recordings: Path, tmp_path: Path) -> None:
+    Recording({"n": ["t"]}).add("n", "t", ["x" * 1000] * 2000).write(recordings / "long")
+    command = [sys.executable, "-m", "horus_cli", "record", "export", "long", "-o", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1
+
+
+def test_pictures_go_into_a_folder(recordings: Path, tmp_path: Path, here: Here) -> None:
+    Recording({"cam": ["image"]}).add("cam", "image", [np.zeros((32, 32), np.uint8)] * 3).write(recordings / "seen")
+    said = here.horus("record", "export", "seen", "-o", tmp_path / "x.csv", "--images", tmp_path / "png").out
+    assert "and 3 pictures beside" in said
+    assert len(os.listdir(tmp_path / "png")) == 3
+
+
+def test_what_is_damaged_ends_with_1_and_the_rest_is_written(recordings: Path, tmp_path: Path, here: Here) -> None:
+    path = file_of(Session(recordings / "monday"), "driver")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    result = here.horus("record", "export", "monday", "-o", tmp_path / "x.csv", code=1)
+    assert "damaged" in result.err
+    assert 10 <= len(pandas.read_csv(tmp_path / "x.csv")) < 20
 
 
 def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, here: Here) -> None:

@@ -52,7 +52,7 @@ def test_another_script_differs_from_a_tick_on(main: Path, tmp_path: Path, recor
     assert ["ctrl.cmd", "controller", "200", "200", "differs from tick 1, in 199 ticks"] in lines_of(result.out)
     assert result.out.splitlines()[-1] == "different from tick 1 on"
     assert Session(recordings / "bolder").header.script == str(tmp_path / "main.py")
-    said = horus("record", "diff", "base", "bolder", code=1).out
+    said = horus("record", "diff", "base", "bolder", "--all", code=1).out
     assert ["sensor.reading", "sensor", "200", "200", "equal"] in lines_of(said)
 
 
@@ -132,6 +132,15 @@ def test_a_range_an_override_and_the_scripts_arguments(main: Path) -> None:
     assert float(row[4]) == pytest.approx(0.5 * 2.0 + 101 * 2.0 * 0.01), "it has lived through the ticks before"
 
 
+def test_from_the_middle_the_live_node_has_lived_through_the_ticks_before_or_starts_cold(main: Path) -> None:
+    result = inject("--nodes", "sensor", "--start-tick", "100", "--check")
+    assert "ticks:    100 to" in result.out
+    cold = inject("--nodes", "sensor", "--start-tick", "100", "--cold")
+    assert "with nothing behind them" in cold.err
+    row = next(row for row in lines_of(cold.out) if row[:3] == ["ctrl.cmd", "output", "100"])
+    assert float(row[4]) == pytest.approx(0.5 * reading(100) + reading(100) * 0.01), "its sum begins in tick 100"
+
+
 def test_a_live_node_that_fails_ends_it_with_1_and_is_compared_up_to_there(main: Path, tmp_path: Path) -> None:
     result = inject("--nodes", "sensor", "--script", script(tmp_path, RAISES), code=1)
     assert "node 'controller' raised an exception in tick 50" in result.err
@@ -199,3 +208,68 @@ def test_what_the_script_shows_to_be_impossible_is_refused(main: Path, arguments
     result = inject(*arguments, code=2)
     assert said in result.err
     assert result.err.count("\n") == 2
+
+
+TYPED = """
+import msgspec
+import sys
+import horus
+from horus import Node, Pub, Sub, run
+
+class Wheels(msgspec.Struct):
+    left: float
+    right: float
+
+def send(node):
+    node.send("wheels", Wheels(1.0, horus.tick() * 0.5))
+
+def steer(node):
+    wheels = node.recv("wheels")
+    node.send("u", wheels.left + wheels.right)
+    assert "fail" not in sys.argv or horus.tick() < 9, "sensor gone"
+
+run(
+    Node(name="src", tick=send, rate=100, pubs=[Pub("wheels", Wheels)]),
+    Node(name="ctl", tick=steer, rate=100, subs=[Sub("wheels", Wheels)], pubs=["u"]),
+    duration=0.1, tick_rate=100, deterministic=True, pace=False,
+)
+"""
+
+
+@pytest.fixture
+def typed(recordings: Path, tmp_path: Path) -> Path:
+    """The script of session "base", whose topic has a type."""
+    path = script(tmp_path, TYPED)
+    horus("run", "--record", "base", path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [('{"lefty": 0}', "`left`"), ('{"left": 1, "right": 2, "lefty": 0}', "did you mean 'left'"), ("5", "a Wheels")],
+)
+def test_an_override_of_another_shape_is_refused_before_the_start(typed: Path, value: str, said: str) -> None:
+    error = refused("record", "inject", "base", "--nodes", "src", "--speed", "0", "--override", f"src.wheels={value}")
+    assert said in error
+    assert "'wheels' of 'src'" in error
+
+
+def test_a_replay_refuses_a_field_that_no_message_has(typed: Path) -> None:
+    error = refused("record", "replay", "base", "--speed", "0", "--override", 'src.wheels={"left": 1, "lefty": 0}')
+    assert "did you mean 'left'" in error
+
+
+def test_a_run_that_failed_in_its_last_tick_is_not_equal(typed: Path) -> None:
+    result = inject("--nodes", "src", "--", "fail", code=1)
+    assert "the run failed in tick 9" in result.out
+    assert "sent what was recorded" not in result.out
+    assert "sensor gone" in result.err
+
+
+def test_what_is_within_a_tolerance_is_what_was_recorded(main: Path, tmp_path: Path) -> None:
+    bolder = script(tmp_path, BOLDER)
+    inject("--nodes", "sensor", "--check", "--script", bolder, "--tolerance", "ctrl.cmd.output=2")
+    inject("--nodes", "sensor", "--check", "--script", bolder, "--tolerance", "ctrl.cmd.output=0.5", code=1)
+    assert "did you mean 'ctrl" in refused(
+        "record", "inject", "base", "--nodes", "sensor", "--tolerance", "ctrl.cmdd.output=2"
+    )

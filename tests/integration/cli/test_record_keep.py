@@ -12,7 +12,9 @@ import pytest
 
 from horus_core.recording.keeping.clean import CleanReport
 from horus_core.recording.keeping.edit import EditReport
+from horus_core.recording.keeping.listing import Listing
 from horus_core.recording.keeping.repair import RepairReport
+from horus_core.recording.keeping.sessions import shown_name
 from horus_core.recording.reading.reader import Session
 from tests.horus_command import COMMAND, PATIENCE, Here, environment, horus, lines_of, refused
 from tests.recordings import Recording, flip
@@ -175,12 +177,41 @@ def test_delete_leaves_alone_what_is_no_session(recordings: Path, tmp_path: Path
     (recordings / "photos").mkdir(parents=True)
     (recordings / "photos" / "cat.jpg").touch()
     write(tmp_path / "elsewhere")
-    (recordings / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "pictures").mkdir()
+    (recordings / "link").symlink_to(tmp_path / "pictures")
     assert "without recordings" in here.refused("record", "delete", "photos", "--yes")
     assert "no recording" in here.refused("record", "delete", "link", "--yes")
     assert "the session name" in here.refused("record", "delete", str(tmp_path / "elsewhere"), "--yes")
     assert (recordings / "photos" / "cat.jpg").exists()
     assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_of_a_linked_session_the_link_is_deleted(recordings: Path, tmp_path: Path, here: Here) -> None:
+    session = write(tmp_path / "elsewhere")
+    recordings.mkdir(exist_ok=True)
+    for name, target in (("link", session.folder), ("dangling", tmp_path / "nowhere")):
+        (recordings / name).symlink_to(target)
+        here.horus("record", "delete", name, "--yes")
+        assert not (recordings / name).is_symlink()
+    assert len(Session(session.folder).node_files("sensor")) == 1
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "bad\udcff", "c1\x9b", " x"])
+def test_a_session_of_any_name_is_shown_renamed_and_deleted(recordings: Path, here: Here, name: str) -> None:
+    write(recordings / "made").folder.rename(recordings / name)
+    shown = shown_name(name)
+    assert here.horus("record", "list").out.splitlines()[1].startswith(f"{shown} ")
+    assert shown.isprintable()
+    assert here.horus("record", "list", "--json").json(Listing).sessions[0].ticks == 10
+    assert f"session:  {shown}" in here.horus("record", "info", shown).out
+    here.horus("record", "info", shown, "--json")
+    here.horus("record", "rename", shown, "plain")
+    (recordings / "plain").rename(recordings / name)
+    here.horus("record", "delete", shown, "--yes")
+    assert list(recordings.iterdir()) == []
+    write(recordings / "made").folder.rename(recordings / name)
+    here.horus("record", "clean", "--max-size", "0", "--yes")
+    assert list(recordings.iterdir()) == []
 
 
 def test_clean_deletes_what_is_too_old(recordings: Path) -> None:

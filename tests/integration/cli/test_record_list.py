@@ -40,7 +40,9 @@ def test_the_oldest_session_comes_first(recordings: Path) -> None:
 
 def test_sessions_are_filtered_and_sorted(recordings: Path, here: Here) -> None:
     old, new = 1_600_000_000, 1_700_000_000  # 2020-09-13, 2023-11-14
-    two_nodes(created_ns=old * 10**9, header={"host": "x" * 100_000}).write(recordings / "old_and_large")
+    two_nodes(created_ns=old * 10**9).write(recordings / "old_and_large")
+    (recordings / "old_and_large" / "logs").mkdir()
+    (recordings / "old_and_large" / "logs" / "sensor.log").write_text("x" * 300_000)
     two_nodes(created_ns=new * 10**9, events=[(9, "", "end", {"reason": "stop"})]).write(recordings / "new")
     two_nodes(created_ns=(new + 1) * 10**9, events=[(9, "", "end", {"reason": "failure"})]).write(recordings / "failed")
     two_nodes(created_ns=(new + 2) * 10**9, events=[(0, "", "start", {})]).write(recordings / "killed")

@@ -68,4 +68,4 @@ def test_every_line_works(shell: Path) -> None:
     assert (shell / "data.csv").read_text().count("\n") > 200
     for name in ("before_fix", "after_fix"):
         typed(shell, f"horus record inject my_session --nodes sensor --speed 0 --record {name}")
-    assert typed(shell, "horus record diff before_fix after_fix").splitlines()[-1] == "equal"
+    assert typed(shell, "horus record diff before_fix after_fix").startswith("equal: ")

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,19 @@ def test_a_live_line_shows_how_the_run_goes(tmp_path: Path) -> None:
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 130
+
+
+def test_ctrl_c_is_not_written_into_the_line_and_the_terminal_is_as_before(tmp_path: Path) -> None:
+    terminal = at_terminal("run", script(tmp_path, ENDLESS))
+    terminal.expect(r"tick \d+  [\d.]+ Hz of 100 Hz")
+    echoes = termios.tcgetattr(terminal.child_fd)[3] & termios.ECHOCTL
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    assert "^C" not in terminal.before
+    assert "horus: stopped by SIGINT after tick" in terminal.before
+    assert not echoes
+    assert termios.tcgetattr(terminal.child_fd)[3] & termios.ECHOCTL
+    terminal.close()
 
 
 def test_what_nodes_print_stands_above_the_line_with_a_coloured_name(tmp_path: Path) -> None:

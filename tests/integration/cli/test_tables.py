@@ -67,7 +67,7 @@ def test_a_recording_is_described(sessions: None, columns: int) -> None:
 
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_differences_are_shown(sessions: None, columns: int) -> None:
-    lines = shown("record", "diff", "monday_morning_run", "monday_after_the_change", columns=columns, code=1)
+    lines = shown("record", "diff", "monday_morning_run", "monday_after_the_change", "--all", columns=columns, code=1)
     topics, fields, *_ = tables_of(lines)
     assert [dict(zip(topics[0], row, strict=True))["content"] for row in topics[1]] == [
         "equal",

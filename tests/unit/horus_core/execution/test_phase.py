@@ -9,7 +9,6 @@ from horus_core.memory import control
 
 EXPECTED = {
     (Phase.NEW, Phase.STARTING),
-    (Phase.NEW, Phase.ENDED),  # it never had control words
     (Phase.STARTING, Phase.RUNNING),
     (Phase.STARTING, Phase.STOPPING),  # a node did not get ready
     (Phase.RUNNING, Phase.STOPPING),

@@ -15,6 +15,8 @@ import pytest
 from horus_core.errors import HorusError, InvalidValue, SchedulerBusy, UnknownTopic
 from horus_core.graph.declaration import Pub, Sub
 from horus_core.graph.node import Node, takes_node
+from horus_core.graph.policies import Failure, Miss
+from horus_core.graph.restart import Restart
 from horus_core.graph.spec import TopicSpec
 
 
@@ -284,3 +286,22 @@ def test_a_node_shows_itself() -> None:
     )
     assert repr(Pub("t", None, 3)) == "Pub('t', None, 3)"
     assert repr(Sub("t")) == "Sub('t', None, 1024)"
+
+
+def test_a_node_says_of_itself_what_was_declared() -> None:
+    node = Node(
+        name="arm", tick=lambda: None, rate=50, pubs=["pose"], subs=["goal", "scan"], order=3, budget=0.01, deadline=0.015,
+        priority=40, core=1, failure_policy="skip", on_miss=Miss.STOP,
+    )  # fmt: skip
+    said = node.rate, node.order, node.budget, node.deadline, node.priority, node.core
+    assert said == (50.0, 3, 0.01, 0.015, 40, 1)
+    assert (node.pub_topics, node.sub_topics) == (("pose",), ("goal", "scan"))
+    assert node.failure_policy is Failure.SKIP
+    assert node.spec.on_miss == "stop"
+
+
+def test_a_policy_of_restarts_is_told_with_its_numbers() -> None:
+    rule = Restart(times=2, window=5.0)
+    assert Node(tick=lambda: None, failure_policy=rule).failure_policy == rule
+    assert Node(tick=lambda: None, failure_policy=Failure.RESTART).failure_policy == Restart()
+    assert Node(tick=lambda: None).failure_policy is Failure.FATAL

@@ -41,6 +41,7 @@ class Line:
     recorded: bool = False
     memory: Memory = field(default_factory=LocalMemory)
     wait: Callable[[], bool] | None = None
+    latch: bool = False
     tick: int = 0
 
     def __post_init__(self) -> None:
@@ -52,11 +53,17 @@ class Line:
         self.writer = self.new_writer()
 
     def new_writer(self) -> LaneWriter:
-        return LaneWriter(self.memory, self.control, self.layout, 0, self.capacity, self.wait)
+        return LaneWriter(self.memory, self.control, self.layout, 0, self.capacity, self.wait, latch=self.latch)
 
     def reader(self, position: int | None = 1, capacity: int | None = None, observe: bool = False) -> LaneReader:
         room = self.capacity if capacity is None else capacity
-        return LaneReader(self.memory, self.control, self.layout, 0, position, room, observe)
+        return LaneReader(self.memory, self.control, self.layout, 0, position, room, observe, self.latch)
+
+    def late(self, visible: int, limit: int = EVERYTHING) -> list[bytes]:
+        """What a reader gets first that starts to listen in tick `visible`."""
+        reader = self.reader(None, capacity=FREE, observe=True)
+        reader.start_at(visible)
+        return taken(reader, limit)
 
     def release(self, position: int | None) -> None:
         """A reader that never was there holds nothing."""
@@ -549,6 +556,92 @@ def test_a_reader_that_starts_late_sees_across_generations() -> None:
     reader = line.reader()
     reader.start_at(1)
     assert taken(reader) == payloads
+
+
+# A latched lane.
+
+
+@pytest.mark.parametrize(("latch", "found"), [(True, [b"3", b"4", b"5"]), (False, [b"4", b"5"])])
+def test_who_starts_to_listen_gets_the_last_message_before_that_first_where_the_lane_is_latched(
+    latch: bool, found: list[bytes]
+) -> None:
+    line = Line(latch=latch)
+    for tick in range(6):
+        line.send(b"%d" % tick)
+    assert line.late(4) == found
+    assert line.late(100) == ([b"5"] if latch else [])
+
+
+def test_who_listens_to_a_latched_lane_from_the_start_gets_each_message_once() -> None:
+    line = Line(latch=True)
+    reader = line.reader()
+    reader.start_at(0)
+    assert taken(reader) == []
+    line.send(b"a")
+    assert taken(reader) == [b"a"]
+    assert taken(reader) == []
+    line.send(b"b", b"c")
+    assert taken(reader) == [b"b", b"c"]
+    assert reader.dropped == 0
+
+
+@pytest.mark.parametrize("latch", [True, False])
+@pytest.mark.parametrize("size", [FIRST_DATA, FIRST_DATA * 8], ids=["the ring comes round", "the next generation"])
+def test_the_last_message_stays_though_everybody_has_read_it_and_the_next_one_takes_its_place(
+    latch: bool, size: int
+) -> None:
+    """The next one is not committed: who starts to listen now gets the last one that is."""
+    line = Line(latch=latch)
+    one, two = line.reader(1), line.reader(2)
+    line.release(None)
+    line.send(b"map" * 100)
+    for reader in (one, two, one, two):
+        taken(reader)
+    line.send(bytes(size), commit=False)
+    assert line.late(100) == ([b"map" * 100] if latch else [])
+    line.writer.commit()
+    assert line.late(100) == ([bytes(size)] if latch else [])
+
+
+def test_the_last_message_stays_when_a_lane_has_turned_over_many_times() -> None:
+    line = Line(capacity=16, latch=True)
+    one, two = line.reader(1), line.reader(2)
+    for number in range(2000):
+        payload = b"%d:" % number + bytes(number % 700)
+        line.send(payload)
+        if number % 3 == 0:
+            taken(one), taken(two)
+        assert line.late(line.tick) == [payload]
+    assert line.lost == 0
+
+
+def test_the_message_before_the_last_stays_while_the_last_is_not_visible_yet() -> None:
+    """What a compute node sent, say: it is visible at its next release."""
+    line = Line(latch=True)
+    one, two = line.reader(1), line.reader(2)
+    line.writer.put(RAW, b"old" * 100, 0, 0)
+    line.writer.commit()
+    line.writer.put(RAW, b"new" * 100, 1, 9)
+    line.writer.commit()
+    for reader in (one, two):
+        assert taken(reader) == [b"old" * 100, b"new" * 100]
+        taken(reader)
+    line.writer.put(RAW, bytes(FIRST_DATA), 2, 12)  # not committed
+    assert line.late(5, limit=5) == [b"old" * 100]
+    assert line.late(5) == [b"old" * 100, b"new" * 100]
+    assert line.late(10) == [b"new" * 100]
+
+
+def test_a_new_writer_keeps_the_last_message_of_the_one_that_crashed(memory: Memory) -> None:
+    line = Line(memory=memory, latch=True)
+    one, two = line.reader(1), line.reader(2)
+    line.send(b"map" * 100)
+    for reader in (one, two, one, two):
+        taken(reader)
+    line.writer = line.new_writer()
+    assert line.late(100) == [b"map" * 100]
+    line.send(bytes(FIRST_DATA), commit=False)
+    assert line.late(100) == [b"map" * 100]
 
 
 # Torn entries.

@@ -8,7 +8,7 @@ import secrets
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import posix_ipc
@@ -185,3 +185,59 @@ def test_a_graph_whose_processes_were_killed_is_dead(shared: SharedMemory) -> No
 
 def test_ids_are_new_each_time() -> None:
     assert len({SharedMemory.new().graph for _ in range(100)}) == 100
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def _link(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _of_another_user(path: Path) -> None:
+    path.write_bytes(bytes(4096))
+    os.chown(path, 12345, 12345)
+
+
+FOREIGN = [_folder, _loop, _link, _pipe, *([_of_another_user] if os.geteuid() == 0 else [])]
+
+
+@pytest.mark.parametrize("make", FOREIGN)
+@pytest.mark.parametrize("what", ["ctl", "0.0"])
+def test_a_name_that_is_not_a_file_of_ours_is_passed_over(make: Callable[[Path], None], what: str) -> None:
+    graph = secrets.token_hex(6)
+    path = SHM / f"horus-{graph}-{what}"
+    make(path)
+    try:
+        assert graph not in shm.graphs_in_memory()
+        assert graph not in shm.sweep()
+        shm.remove_graph(graph)
+        assert os.path.lexists(path)
+        with pytest.raises(FileNotFoundError):
+            SharedMemory(graph, read_only=True).open(what)
+        with pytest.raises(FileNotFoundError):
+            SharedMemory(graph).hold() if what == "ctl" else SharedMemory(graph).open(what)
+    finally:
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@pytest.mark.parametrize("make", FOREIGN)
+def test_a_foreign_name_among_ours_keeps_nothing_of_ours_from_being_swept(make: Callable[[Path], None]) -> None:
+    dead = SharedMemory.new()
+    dead.create("ctl", 64)
+    path = SHM / f"horus-{dead.graph}-7.0"
+    make(path)
+    try:
+        assert dead.graph in shm.sweep()
+        assert names_of(dead.graph) == {path.name}
+    finally:
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()

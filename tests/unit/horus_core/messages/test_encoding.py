@@ -278,6 +278,7 @@ def test_an_array_that_is_not_contiguous_arrives_as_it_reads(array: np.ndarray) 
     [
         np.float32(0.1), np.float64("nan"), np.float64(-0.0), np.float16(1.5), np.int8(-128), np.uint64(2**64 - 1),
         np.int64(-(2**63)), np.bool_(True), np.complex64(1 + 2j), np.str_("größe"), np.bytes_(b"ab"),
+        np.str_(""), np.bytes_(b""),
         np.datetime64("2026-11-22T10:00:00.123456789"), np.timedelta64(5, "ms"), np.longdouble(1) / 3,
     ],
     ids=repr,

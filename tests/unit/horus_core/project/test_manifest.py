@@ -92,7 +92,7 @@ def test_the_least_that_a_project_must_say(tmp_path: Path) -> None:
         (('language = "python"', 'language = "rust"'), "[package] language is 'rust'; expected 'python'"),
         (
             ("[package]", "[pakage]"),
-            " pakage is not known; expected one of package, run, nodes; did you mean 'package'?",
+            " pakage is not known; expected one of package, run, nodes, diff; did you mean 'package'?",
         ),
         (('script = "walk.py"', 'script = "run.py"'), "run.py', which is not there; expected a Python file"),
         (('script = "walk.py"', ""), "[run] script (not given, so src/main.py)"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from horus_core.errors import InvalidValue, UnknownNode
 from horus_core.recording.compare import Comparison, FieldDifference, compare
 from horus_core.recording.compare.fields import field_filter
+from horus_core.recording.compare.tolerance import Tolerance
+from horus_core.recording.format.header import TopicRecord
 from horus_core.recording.reading.reader import Session
 from tests.recordings import Message, Recording, Tick, cut, file_of
 
@@ -131,6 +134,59 @@ def test_nodes_and_topics_may_be_patterns(pair: Pair) -> None:
         compare(pair.session([1]), pair.session([2]), topics=["nothing*"])
 
 
+@pytest.mark.parametrize(
+    "wrap", [lambda n: n, lambda n: {"a": [n]}, lambda n: np.array([n]), lambda n: {"s": np.int64(n)}]
+)
+def test_integers_are_compared_as_integers(pair: Pair, wrap: Callable[[int], Any]) -> None:
+    a, b = [wrap(2**60)] * 3, [wrap(2**60 + 100)] * 3
+    assert not pair.compared(a, b, tolerance=99.9).equal
+    assert pair.compared(a, b, tolerance=100).equal
+    assert not pair.compared(a, b, tolerance=(0.0, 1e-17)).equal
+    assert pair.compared(a, b, tolerance=(0.0, 1e-15)).equal
+
+
+def test_the_ends_of_64_bits_are_as_far_apart_as_they_are() -> None:
+    ends = np.array([-(2**63), 2**63 - 1])
+    unequal, size = Tolerance(2**64 - 2).exceeded(ends, ends[::-1])
+    assert (unequal.tolist(), size.tolist()) == ([True, True], [2.0**64] * 2)
+    assert not Tolerance(2**64 - 1).exceeded(ends, ends[::-1])[0].any()
+    large = np.array([2**64 - 1], np.uint64)
+    assert Tolerance(1).exceeded(large, large - np.uint64(2))[0].all()
+    assert not Tolerance(2).exceeded(large, large - np.uint64(2))[0].any()
+    assert Tolerance(1).apart(2**60, float(2**60 + 256)) == (True, 256.0)
+    assert Tolerance(2**53).apart(0, 2**53 + 1) == (True, float(2**53))
+
+
+def test_true_and_false_are_no_numbers_within_a_tolerance(pair: Pair) -> None:
+    for wrap in (lambda flag: flag, lambda flag: [flag] * 3, lambda flag: np.array([flag]), lambda flag: {"x": flag}):
+        assert not pair.compared([wrap(True)] * 3, [wrap(False)] * 3, tolerance=5).equal
+
+
+def test_what_is_no_time_equals_itself_and_structured_arrays_are_compared_field_by_field(pair: Pair) -> None:
+    dtype = [("id", "i8"), ("v", "f4"), ("at", "M8[s]")]
+    one = {"a": np.array([(2**60, math.nan, "NaT")], dtype), "t": np.datetime64("NaT"), "n": 1}
+    other = {"a": np.array([(2**60 + 5, math.nan, "NaT")], dtype), "t": np.datetime64("NaT"), "n": 1}
+    found = pair.compared([one], [other])
+    ((field,),) = [topic.fields for topic in found.topics]
+    assert (field.where, field.largest) == ("a.id[0]", 5.0)
+    assert pair.compared([one], [other], tolerance=5).equal
+    assert pair.compared([one], [other], tolerances={"t.a.id": 5}).equal
+
+
+def test_the_last_tolerance_that_fits_a_field_goes(pair: Pair) -> None:
+    a, b = [{"p": {"x": 1.0, "y": [1.0]}}], [{"p": {"x": 1.1, "y": [1.2]}}]
+    for tolerances, names in (
+        ({"t": 0.5}, []),
+        ({"t.p": 0.15}, ["p.y"]),
+        ({"*.y": 0.5}, ["p.x"]),
+        ({"t.p": 0.5, "t.p.x": 0.0}, ["p.x"]),
+        ({"t.p.x": 0.0, "t.p": 0.5}, []),
+        ({"u": 9.0}, ["p.x", "p.y"]),
+    ):
+        found = pair.compared(a, b, tolerances=tolerances)
+        assert sorted(field.field for topic in found.topics for field in topic.fields) == names
+
+
 def test_infinities_are_within_no_tolerance(pair: Pair) -> None:
     assert not pair.compared([{"x": math.inf}], [{"x": -math.inf}], tolerance=(1e300, 1.0)).equal
     assert pair.compared([{"x": math.inf}], [{"x": math.inf}], tolerance=(0.1, 0.1)).equal
@@ -225,6 +281,47 @@ def test_rows_of_a_node_that_was_late_are_matched_however_late_they_were_written
     )
     assert found.equal
     assert [each.both for each in found.ticks] == [40, 40]
+
+
+def replayed(folder: Path, recording: Recording, node: str) -> Session:
+    """The session with `node` as one that was replayed: it knows no types."""
+    session = recording.write(folder)
+    graph = msgspec.structs.replace(
+        session.graph,
+        nodes=[
+            msgspec.structs.replace(each, replayed=each.name == node, pubs=[TopicRecord("t", "")])
+            for each in session.graph.nodes
+        ],
+    )
+    session.header = msgspec.structs.replace(session.header, graph=graph)
+    return session
+
+
+def test_ticks_in_which_a_replayed_node_had_nothing_to_do_are_no_difference(tmp_path: Path) -> None:
+    def recording(ticks: list[int]) -> Recording:
+        return Recording({"n": ["t"]}, ticks=[Tick(tick, "n") for tick in ticks], types={"t": "Reading"})
+
+    missed, all_of_them = [0, 1, 2, 6, 7], list(range(8))
+    a = recording(missed).write(tmp_path / "a")
+    b = replayed(tmp_path / "b", recording(all_of_them), "n")
+    for found in (compare(a, b), compare(b, a)):
+        assert (found.equal, found.first_tick, found.settings) == (True, None, [])
+    live = recording(all_of_them).write(tmp_path / "live")
+    assert compare(a, live).first_tick == 3
+    c = replayed(tmp_path / "c", recording(missed), "n")
+    assert compare(live, c).first_tick == 3, "the node that ran live had something to do"
+
+
+def test_who_published_from_outside_is_no_node(tmp_path: Path) -> None:
+    a = Recording({"n": ["t"]}).add("n", "t", [1, 2]).write(tmp_path / "a")
+    b = Recording({"n": ["t"], "external": ["button"]}, ticks=[Tick(tick, "n") for tick in range(10)]).add(
+        "n", "t", [1, 2]
+    )
+    found = compare(a, b.write(tmp_path / "b"))
+    assert (found.equal, found.nodes_only_b, [each.node for each in found.topics]) == (True, [], ["n"])
+    b.add("external", "button", [True], first_tick=4)
+    found = compare(a, b.write(tmp_path / "c"))
+    assert (found.equal, found.first_tick) == (False, 4)
 
 
 def test_settings_that_differ_are_told_but_are_no_difference(tmp_path: Path) -> None:

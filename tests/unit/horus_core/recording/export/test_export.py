@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -217,7 +218,11 @@ def test_a_wide_table_has_a_row_per_tick(tmp_path: Path) -> None:
         ([1, -2, 70000], "int64", [1, -2, 70000]),
         ([1, 2**64 - 1], "uint64", [1, 2**64 - 1]),
         ([-1, 2**64 - 1], "string", ["-1", str(2**64 - 1)]),
-        ([2**53 + 1, 0.5], "double", [float(2**53), 0.5]),
+        ([2**53, 0.5], "double", [float(2**53), 0.5]),
+        ([2**60, 0.5, -3], "double", [float(2**60), 0.5, -3.0]),
+        ([2**53 + 1, 0.5], "int64", [2**53 + 1, None]),
+        ([0.5, 2**64 - 1], "uint64", [None, 2**64 - 1]),
+        ([-1, 0.5, 2**64 - 1], "string", ["-1", "0.5", str(2**64 - 1)]),
         ([True, False], "bool", [True, False]),
         ([True, 1], "string", ["true", "1"]),
         (["a", 1, None], "string", ['"a"', "1", None]),
@@ -262,6 +267,83 @@ def test_values_become_columns_of_their_type(
         assert str(found.type).replace("item:", "element:").replace(" not null", "") == kind, name
         if expected is not None:
             assert found.to_pylist() == expected, name
+
+
+def test_floats_beside_integers_that_they_cannot_equal_have_a_column_of_their_own(tmp_path: Path) -> None:
+    values = [{"f": {"m": each}} for each in (2**53 + 1, 0.5, -7, None)]
+    session = Recording({"n": ["t"]}).add("n", "t", values).write(tmp_path / "s")
+    found = table(session)
+    assert found["f.m"].to_pylist() == [2**53 + 1, None, -7, None]
+    assert found["f.m.float"].to_pylist() == [None, 0.5, None, None]
+    export(session, tmp_path / "x.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert [line.get("f.m") for line in lines] == [2**53 + 1, 0.5, -7, None]
+    assert all("f.m.float" not in line for line in lines)
+
+
+def test_dates_and_structured_arrays_keep_their_types(tmp_path: Path) -> None:
+    rows = np.array([(1, 2.5), (-3, 0.5)], dtype=[("id", "i2"), ("v", "f4")])
+    value = {
+        "day": np.datetime64("2026-01-02"), "at": np.array(["2026-01-02T03:04:05", "NaT"], "M8[ms]"),
+        "took": np.timedelta64(1500, "us"), "rows": rows, "far": np.array([1, -1]).astype("M8[ps]"),
+    }  # fmt: skip
+    session = Recording({"n": ["t"]}).add("n", "t", [value]).write(tmp_path / "s")
+    found = table(session)
+    types = {
+        name: str(kind).replace("item:", "element:")
+        for name, kind in zip(found.column_names, found.schema.types, strict=True)
+    }
+    assert (types["day"], types["took"], types["far"]) == ("date32[day]", "duration[us]", "string")
+    assert types["at"] == "list<element: timestamp[ms]>"
+    assert types["rows"] == "list<element: struct<id: int16, v: float>>"
+    assert found["rows"].to_pylist() == [[{"id": 1, "v": 2.5}, {"id": -3, "v": 0.5}]]
+    assert found["at"].to_pylist() == [[datetime(2026, 1, 2, 3, 4, 5), None]]
+    assert found.schema.field("far").metadata[b"holds"] == b"JSON text"
+    export(session, tmp_path / "x.jsonl")
+    line = json.loads((tmp_path / "x.jsonl").read_text())
+    assert line["rows"] == [{"id": 1, "v": 2.5}, {"id": -3, "v": 0.5}]
+    assert (line["day"], line["at"], line["took"]) == ("2026-01-02", ["2026-01-02T03:04:05.000", None], "1500 us")
+    assert line["far"] == ["1970-01-01T00:00:00.000000000001", "1969-12-31T23:59:59.999999999999"]
+
+
+def test_empty_arrays_keep_the_type_of_their_items(tmp_path: Path) -> None:
+    found = column([np.zeros(0, np.float32), np.ones(2, np.float32)], tmp_path / "a")
+    assert (found.type.value_type, found.to_pylist()) == (pa.float32(), [[], [1.0, 1.0]])
+    assert column([np.zeros((0, 3), np.uint8)], tmp_path / "b").type.value_type.value_type == pa.uint8()
+    assert column([np.zeros(0, np.int64)] * 3, tmp_path / "c").type.value_type == pa.int64()
+
+
+def test_an_empty_dict_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    values = [{"f": {}}, {"f": {"x": 1}}, None]
+    session = Recording({"n": ["t"]}).add("n", "t", values).write(tmp_path / "s")
+    found = table(session)
+    assert (found["f"].to_pylist(), found["f.x"].to_pylist()) == (["{}", None, None], [None, 1, None])
+
+
+def test_json_lines_hold_each_value_as_it_was_sent(tmp_path: Path) -> None:
+    recording = Recording({"n": ["p", "q"]})
+    sent = [("p", {"mode": "auto", "v": 1}), ("q", {"mode": True, "v": [1, 2.5, {"a": None}]})]
+    recording.messages["n"] = [Message(tick, *each) for tick, each in enumerate(sent)]
+    export(recording.write(tmp_path / "s"), tmp_path / "x.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert [{name: line[name] for name in ("mode", "v")} for line in lines] == [value for _, value in sent]
+
+
+def test_every_reader_of_csv_takes_nan_for_a_number(tmp_path: Path) -> None:
+    values = [{"x": math.nan, "t": 'a,"b"'}, {"x": -math.inf, "t": ""}, {"x": 1.5, "t": "é"}]
+    session = Recording({"n": ["t"]}).add("n", "t", values).write(tmp_path / "s")
+    path = tmp_path / "x.csv"
+    export(session, path)
+    assert pl.read_csv(path, try_parse_dates=True).schema["x"] == pl.Float64
+    assert pd.read_csv(path)["x"].dtype == "float64"
+    assert pl.read_csv(path)["t"].to_list() == ['a,"b"', "", "é"]
+    with duckdb.connect() as base:
+        assert base.execute(f"SELECT typeof(x) FROM read_csv('{path}')").fetchone() == ("DOUBLE",)
+    export(Recording({"n": ["t"]}).add("n", "t", [{**each, "x": 0.5} for each in values]).write(tmp_path / "p"), path)
+    plain = path.read_text().splitlines()
+    export(session, path)
+    for one, other in zip(path.read_text().splitlines(), plain, strict=True):
+        assert re.sub("NaN|-inf|1.5", "0.5", one) == other, "the same but for the numbers"
 
 
 def test_one_value_that_comes_late_changes_the_type_of_all(tmp_path: Path) -> None:
@@ -387,6 +469,20 @@ def test_a_cut_session_is_exported_up_to_the_cut_and_says_so(session: Session, t
     report = export(Session(session.folder), tmp_path / "x.parquet")
     assert 13 <= report.rows < 23
     assert len(report.damage) == 1
+
+
+def test_messages_that_are_missing_are_told(tmp_path: Path) -> None:
+    recording = Recording({"n": ["t"], "m": ["u"]}).add("m", "u", [0] * 3)
+    recording.messages["n"] = [Message(tick, "t", tick, tick) for tick in (0, 1, 4, 5)]
+    made = recording.write(tmp_path / "s")
+    path = file_of(made, "n")
+    content = bytearray(path.read_bytes())
+    assert export(made, tmp_path / "x.csv").lost == [], "what nothing makes suspect is not counted"
+    cut(path, len(content) - 10)
+    report = export(Session(made.folder), tmp_path / "x.csv")
+    assert [(loss.node, loss.messages) for loss in report.lost] == [("n", 2)]
+    assert not report.whole
+    assert export(Session(made.folder), tmp_path / "x.csv", nodes=["m"]).lost == []
 
 
 @pytest.mark.slow

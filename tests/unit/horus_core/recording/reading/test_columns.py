@@ -50,6 +50,8 @@ def at(value: Any, path: tuple[Any, ...]) -> Any:
 def same(found: Any, value: Any, kind: str) -> bool:
     if kind == "none":
         return value is None
+    if kind == "map":
+        return bool(value == {})
     if kind == "str":
         return found.tobytes().decode() == value
     if kind == "bytes":
