@@ -81,12 +81,13 @@ def anchor(heading: str) -> str:
 
 
 def described(name: str, each: Any, depth: str) -> str:
-    """A class with its methods, or a function."""
-    parts = [
-        f"{depth} {name}",
-        f"```python\n{signature(name.rpartition('.')[2], each)}\n```",
-        body(documentation(each)),
-    ]
+    """A class with its methods, or a function. Of an enumeration, what Python says to pass differs with its version."""
+    own = name.rpartition(".")[2]
+    if isinstance(each, enum.EnumType):
+        shown = "\n".join(f'{own}.{member.name} = "{member.value}"' for member in each)
+    else:
+        shown = signature(own, each)
+    parts = [f"{depth} {name}", f"```python\n{shown}\n```", body(documentation(each))]
     if isinstance(each, type) and not issubclass(each, enum.Enum):
         for member, what in members(each):
             if isinstance(what, property):

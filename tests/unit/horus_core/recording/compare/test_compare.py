@@ -164,8 +164,8 @@ def test_true_and_false_are_no_numbers_within_a_tolerance(pair: Pair) -> None:
 
 def test_what_is_no_time_equals_itself_and_structured_arrays_are_compared_field_by_field(pair: Pair) -> None:
     dtype = [("id", "i8"), ("v", "f4"), ("at", "M8[s]")]
-    one = {"a": np.array([(2**60, math.nan, "NaT")], dtype), "t": np.datetime64("NaT"), "n": 1}
-    other = {"a": np.array([(2**60 + 5, math.nan, "NaT")], dtype), "t": np.datetime64("NaT"), "n": 1}
+    one = {"a": np.array([(2**60, math.nan, "NaT")], dtype), "t": np.datetime64("NaT", "s"), "n": 1}
+    other = {"a": np.array([(2**60 + 5, math.nan, "NaT")], dtype), "t": np.datetime64("NaT", "s"), "n": 1}
     found = pair.compared([one], [other])
     ((field,),) = [topic.fields for topic in found.topics]
     assert (field.where, field.largest) == ("a.id[0]", 5.0)
