@@ -83,11 +83,14 @@ class LiveLine:
 
 
 def _without_echoed_controls(terminal: TextIO) -> Callable[[], None]:
-    """Keeps the terminal from writing ``^C`` into the line; nothing is done from the background. Returns what puts it back."""
+    """Keeps the terminal from writing ``^C`` into the line; returns what puts it back.
+
+    Nothing is done from the background, nor where whoever reads single keys has switched off all echo and minds the modes.
+    """
     with contextlib.suppress(OSError, termios.error):
         descriptor = terminal.fileno()
-        if os.tcgetpgrp(descriptor) == os.getpgrp():
-            before = termios.tcgetattr(descriptor)
+        before = termios.tcgetattr(descriptor)
+        if before[3] & termios.ECHO and os.tcgetpgrp(descriptor) == os.getpgrp():
             changed = [*before[:3], before[3] & ~termios.ECHOCTL, *before[4:]]
             termios.tcsetattr(descriptor, termios.TCSANOW, changed)
             return lambda: _put_back(descriptor, before)
